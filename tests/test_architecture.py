@@ -21,7 +21,7 @@ LAYERS = [
     {"solution"},
     {"solver"},
     {"classical", "neural", "compare"},
-    {"reference"},
+    {"verification"},
     {"suite", "report"},
     {"cli", "__main__"},
 ]

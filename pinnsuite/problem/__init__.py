@@ -1,0 +1,32 @@
+"""Problems: fields, equations, domains, conditions, data; and what follows from them."""
+
+from pinnsuite.problem.catalog import data_file as data_file
+from pinnsuite.problem.conditions import Dirichlet as Dirichlet
+from pinnsuite.problem.conditions import Flux as Flux
+from pinnsuite.problem.conditions import Initial as Initial
+from pinnsuite.problem.conditions import Neumann as Neumann
+from pinnsuite.problem.conditions import Observed as Observed
+from pinnsuite.problem.conditions import Periodic as Periodic
+from pinnsuite.problem.conditions import Robin as Robin
+from pinnsuite.problem.conditions import Unknown as Unknown
+from pinnsuite.problem.conditions import normal as normal
+from pinnsuite.problem.definition import D as D
+from pinnsuite.problem.definition import Evaluated as Evaluated
+from pinnsuite.problem.definition import Ladder as Ladder
+from pinnsuite.problem.definition import Problem as Problem
+from pinnsuite.problem.definition import coordinates as coordinates
+from pinnsuite.problem.definition import div as div
+from pinnsuite.problem.definition import field_of as field_of
+from pinnsuite.problem.definition import grad as grad
+from pinnsuite.problem.definition import laplacian as laplacian
+from pinnsuite.problem.domain import Box as Box
+from pinnsuite.problem.domain import Disk as Disk
+from pinnsuite.problem.domain import Interval as Interval
+from pinnsuite.problem.domain import MeshDomain as MeshDomain
+from pinnsuite.problem.domain import Polygon as Polygon
+from pinnsuite.problem.domain import TimeInterval as TimeInterval
+from pinnsuite.problem.family import Family as Family
+from pinnsuite.problem.family import GaussianRandomField as GaussianRandomField
+from pinnsuite.problem.family import Uniform as Uniform
+from pinnsuite.problem.manufacture import manufacture as manufacture
+from pinnsuite.problem.signal import SignalProblem as SignalProblem

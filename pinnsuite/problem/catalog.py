@@ -1,0 +1,224 @@
+"""Finding problems: functions in files whose return annotation names what they make.
+
+No registry and no decorator: a file in a folder is enough, and a user's own folder
+works as the package's does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pinnsuite.errors import DefinitionError, OptionError, unknown_name
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.family import Family
+from pinnsuite.problem.signal import SignalProblem
+
+AnyProblem = Problem | Family | SignalProblem
+"""What a catalogue function may return."""
+
+KINDS = ("Problem", "Family", "SignalProblem")
+
+
+def _shipped(name: str) -> Path:
+    """Return a folder that the wheel carries, or the checkout's where it is used."""
+    package = Path(__file__).parents[1]
+    inside = package / f"_{name}"
+    return inside if inside.is_dir() else package.parent / name
+
+
+def problem_folder() -> Path:
+    """Return the folder of the problems that come with the package."""
+    return _shipped("problems")
+
+
+def data_file(name: str) -> Path:
+    """Return the path of a data file that comes with the package.
+
+    Raises
+    ------
+    DefinitionError
+        If there is no such file.
+    """
+    path = _shipped("data") / name
+    if not path.is_file():
+        raise DefinitionError(
+            f"Data file {name!r} is not in {path.parent}; data/README.md lists what "
+            "there is."
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One problem function: where it stands and what its docstring says.
+
+    Attributes
+    ----------
+    name
+        The function's name, by which the command line knows it.
+    returns
+        `Problem`, `Family` or `SignalProblem`.
+    path
+        The file.
+    statement
+        The docstring.
+    """
+
+    name: str
+    returns: str
+    path: Path
+    statement: str
+
+    def make(self, **parameters: Any) -> AnyProblem:
+        """Call the function, check its arguments and note them in the problem.
+
+        Raises
+        ------
+        OptionError
+            If a parameter is unknown.
+        DefinitionError
+            If the problem is not well defined.
+        """
+        function = self.function()
+        known = inspect.signature(function).parameters
+        for name in parameters:
+            if name not in known:
+                what = f"parameter of {self.name!r}"
+                raise OptionError(unknown_name(what, name, known))
+        bound = inspect.signature(function).bind(**parameters)
+        bound.apply_defaults()
+        made = function(**parameters)
+        if type(made).__name__ not in KINDS:
+            raise DefinitionError(
+                f"{self.path}: {self.name}() returned {type(made).__name__}, not a "
+                f"{self.returns}."
+            )
+        plain = {
+            k: v if isinstance(v, int | float | str | bool) else str(v)
+            for k, v in bound.arguments.items()
+        }
+        return replace(made, parameters=plain)
+
+    def function(self) -> Callable[..., AnyProblem]:
+        """Load the file and return the function."""
+        function: Callable[..., AnyProblem] = getattr(_load(self.path), self.name)
+        return function
+
+
+def _load(path: Path) -> Any:
+    # Named by path, so that two files of the same name do not meet.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    name = f"pinnsuite_problem_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def entries_of(path: Path) -> list[Entry]:
+    """Return the problem functions of one file, without running it.
+
+    Raises
+    ------
+    DefinitionError
+        If the file cannot be read as Python; the message gives line and column.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except SyntaxError as error:
+        raise DefinitionError(
+            f"{path}:{error.lineno}:{error.offset}: {error.msg}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path} cannot be read: {error}.") from error
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.returns is not None:
+            returns = ast.unparse(node.returns).strip("'\"").rpartition(".")[2]
+            if returns in KINDS and not node.name.startswith("_"):
+                statement = ast.get_docstring(node) or ""
+                found.append(Entry(node.name, returns, path, statement))
+    return found
+
+
+def entries(folder: Path | None = None) -> Mapping[str, Entry]:
+    """Return every problem function below `folder` by name, sorted by file.
+
+    Raises
+    ------
+    DefinitionError
+        If two functions have the same name.
+    """
+    root = problem_folder() if folder is None else folder
+    found: dict[str, Entry] = {}
+    for entry in _walk(root):
+        if entry.name in found:
+            raise DefinitionError(
+                f"Two problems are called {entry.name!r}: in {found[entry.name].path} "
+                f"and in {entry.path}; rename one."
+            )
+        found[entry.name] = entry
+    return found
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    for path in sorted(root.rglob("*.py")):
+        yield from entries_of(path)
+
+
+def find(target: str, folder: Path | None = None) -> Entry:
+    """Return the entry for a name, a file, or `file.py:function`.
+
+    Raises
+    ------
+    OptionError
+        If there is no such problem, file or function, or a file holds several and none
+        is named.
+    """
+    file, _, function = target.partition(":")
+    if file.endswith(".py"):
+        return _in_file(Path(file), function)
+    known = entries(folder)
+    if target not in known:
+        raise OptionError(
+            unknown_name("problem", target, known)
+            + " A file of your own is given as path/to/file.py."
+        )
+    return known[target]
+
+
+def _in_file(path: Path, function: str) -> Entry:
+    if not path.is_file():
+        raise OptionError(f"There is no file {path}.")
+    found = {e.name: e for e in entries_of(path)}
+    if not found:
+        raise OptionError(
+            f"{path} holds no problem: a problem is a function annotated "
+            "`-> Problem` (or Family, SignalProblem)."
+        )
+    if function:
+        if function not in found:
+            raise OptionError(unknown_name(f"problem in {path}", function, found))
+        return found[function]
+    if len(found) > 1:
+        raise OptionError(
+            f"{path} holds {len(found)} problems; choose one: "
+            + ", ".join(f"{path}:{name}" for name in found)
+        )
+    return next(iter(found.values()))

@@ -1,0 +1,107 @@
+"""Force a problem so that a chosen field solves it (method of manufactured solutions).
+
+Source: P. J. Roache, Verification and Validation in Computational Science and
+Engineering, 1998, ch. 3; K. Salari & P. Knupp, SAND2000-1444, DOI 10.2172/759450.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from pinnsuite.errors import DefinitionError
+from pinnsuite.problem.conditions import (
+    Boundary,
+    Condition,
+    Flux,
+    Initial,
+    Observed,
+    Periodic,
+    Robin,
+)
+from pinnsuite.problem.definition import Problem
+
+
+def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Problem:
+    """Return `problem` with sources, initial and boundary values made from `exact`.
+
+    `N(u) = 0` becomes `N(u) - N(exact) = 0`. Unknown coefficients take their guesses
+    and measurements are dropped: what remains is a forward problem.
+
+    Raises
+    ------
+    DefinitionError
+        If `exact` misses a field.
+    """
+    missing = [f for f in problem.fields if f not in exact]
+    if missing:
+        raise DefinitionError(f"exact misses the fields {missing}.")
+    guesses = {u.symbol: sp.Float(u.guess) for u in problem.unknowns}
+
+    def put(expression: sp.Expr) -> sp.Expr:
+        return expression.subs(guesses).subs(exact).doit()
+
+    def force(condition: Condition) -> Condition:
+        if isinstance(condition, Periodic | Observed):
+            return condition
+        if isinstance(condition, Initial):
+            assert problem.time is not None
+            t = problem.time.coordinate
+            value = sp.diff(exact[condition.field], t, condition.order)
+            return replace(condition, value=value.subs(t, problem.time.start))
+        assert isinstance(condition, Boundary)
+        value = put(condition.operator(problem.space))
+        if isinstance(condition, Robin):
+            a, b = condition.a.subs(guesses), condition.b.subs(guesses)
+            return replace(condition, value=value, a=a, b=b)
+        if isinstance(condition, Flux):
+            flux = tuple(f.subs(guesses) for f in condition.flux)
+            return replace(condition, value=value, flux=flux)
+        return replace(condition, value=value)
+
+    equations = [e.subs(guesses) for e in problem.equations]
+    return replace(
+        problem,
+        name=f"{problem.name} (manufactured)",
+        equations=[e - put(e) for e in equations],
+        conditions=[
+            force(c) for c in problem.conditions if not isinstance(c, Observed)
+        ],
+        exact=dict(exact),
+        reference=None,
+        unknowns=(),
+        invariants={},
+        quantities={},
+        valid_until=None,
+    )
+
+
+def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
+    """Return a smooth, non-symmetric solution to manufacture, one wave a field.
+
+    Periodic coordinates get whole waves; the others less than one, with a phase, so
+    that no derivative vanishes on a boundary. Lengths are scaled to the domain.
+    """
+    periodic = {c.along for c in problem.conditions_of(Periodic)}
+    exact: dict[AppliedUndef, sp.Expr] = {}
+    for i, f in enumerate(problem.fields):
+        wave: sp.Expr = sp.Integer(1)
+        for k, x in enumerate(problem.space):
+            assert problem.domain is not None
+            low, high = (float(v) for v in problem.domain.bounds[k])
+            unit = (x - low) / (high - low)
+            phase = sp.Rational(1 + i + 2 * k, 5)
+            turns = 2 * sp.pi if x in periodic else sp.Rational(3, 2) + sp.Rational(i, 4)
+            wave *= sp.sin(turns * unit + phase)
+        rate: sp.Expr = sp.Integer(1)
+        if problem.time is not None:
+            t = problem.time.coordinate
+            unit = (t - problem.time.start) / (problem.time.end - problem.time.start)
+            rate = sp.cos(unit + sp.Rational(i, 3)) if problem.space else sp.sin(
+                2 * unit + sp.Rational(1 + i, 2)
+            )
+        exact[f] = wave * rate + (sp.Integer(2) if not problem.space else 0)
+    return exact
