@@ -22,11 +22,11 @@ from pinnsuite.problem.definition import laplacian as laplacian
 from pinnsuite.problem.domain import Box as Box
 from pinnsuite.problem.domain import Disk as Disk
 from pinnsuite.problem.domain import Interval as Interval
-from pinnsuite.problem.domain import MeshDomain as MeshDomain
 from pinnsuite.problem.domain import Polygon as Polygon
 from pinnsuite.problem.domain import TimeInterval as TimeInterval
 from pinnsuite.problem.family import Family as Family
 from pinnsuite.problem.family import GaussianRandomField as GaussianRandomField
 from pinnsuite.problem.family import Uniform as Uniform
 from pinnsuite.problem.manufacture import manufacture as manufacture
+from pinnsuite.problem.mesh_domain import MeshDomain as MeshDomain
 from pinnsuite.problem.signal import SignalProblem as SignalProblem

@@ -213,7 +213,7 @@ class Domain(ABC):
         return Union(self, other)
 
 
-class _Planar(Domain):
+class PlanarDomain(Domain):
     """A domain of the plane, given by its outline."""
 
     @property
@@ -254,11 +254,11 @@ class _Planar(Domain):
 
     def mesh(self, size: float) -> Mesh:
         """Return triangles with edges of about `size`; see `meshing.mesh_outline`."""
-        return _planar_mesh(self, _checked_size(size))
+        return _planar_mesh(self, checked_size(size))
 
 
 @lru_cache(maxsize=32)
-def _planar_mesh(domain: _Planar, size: float) -> Mesh:
+def _planar_mesh(domain: PlanarDomain, size: float) -> Mesh:
     return meshing.mesh_outline(
         domain.pieces, domain.signed_distance, domain.project, size
     )
@@ -377,9 +377,9 @@ class Box(Domain):
 
     def mesh(self, size: float) -> Mesh:
         """Return equal segments, or right triangles with alternating diagonals."""
-        size = _checked_size(size)
+        size = checked_size(size)
         if self.dimension == 1:
-            return meshing.mesh_segment(*self.bounds[0], self.sides, size)
+            return meshing.mesh_segment(self.bounds[0], self.sides, size)
         if self.dimension == 2:
             return meshing.mesh_rectangle(self.bounds, self.sides, size)
         raise MeshError(
@@ -416,7 +416,7 @@ class Interval(Box):
 
 
 @dataclass(frozen=True)
-class Disk(_Planar):
+class Disk(PlanarDomain):
     """The points nearer than `radius` to `center`; its boundary is one circle."""
 
     x: sp.Symbol
@@ -426,7 +426,7 @@ class Disk(_Planar):
     name: str = "circle"
 
     def __post_init__(self) -> None:
-        _check_plane(self.x, self.y)
+        check_plane(self.x, self.y)
         object.__setattr__(self, "center", _point("center of a disk", self.center))
         radius = _number("radius of a disk", self.radius)
         if radius <= 0.0:
@@ -467,7 +467,7 @@ class Disk(_Planar):
 
 
 @dataclass(frozen=True, init=False)
-class Polygon(_Planar):
+class Polygon(PlanarDomain):
     """The inside of a simple polygon, its vertices given in either orientation.
 
     `names` is one name, or one for each edge; the k-th edge runs from the k-th vertex
@@ -492,7 +492,7 @@ class Polygon(_Planar):
         vertices: Sequence[tuple[float, float]],
         names: Sequence[str] | str = "boundary",
     ) -> None:
-        _check_plane(x, y)
+        check_plane(x, y)
         corners = [_point("vertex of a polygon", vertex) for vertex in vertices]
         if len(corners) < 3:
             raise DefinitionError(
@@ -547,7 +547,7 @@ class Polygon(_Planar):
 
 
 @dataclass(frozen=True, init=False)
-class Difference(_Planar):
+class Difference(PlanarDomain):
     """The domain `outer` without the insides of `holes`: `outer - hole`, in the plane.
 
     The boundaries of the holes keep their names, with the normals turned into them.
@@ -565,8 +565,9 @@ class Difference(_Planar):
 
     def __init__(self, outer: Domain, *holes: Domain) -> None:
         # (a - b) - c is a - b - c: one level of pieces for any number of holes.
-        if isinstance(outer, Difference):
-            outer, holes = outer.outer, (*outer.holes, *holes)
+        while isinstance(outer, Difference):
+            holes = (*outer.holes, *holes)
+            outer = outer.outer
         if not holes:
             raise DefinitionError("A difference needs at least one hole to remove.")
         _check_combinable([outer, *holes])
@@ -619,7 +620,7 @@ class Difference(_Planar):
 
 
 @dataclass(frozen=True, init=False)
-class Union(_Planar):
+class Union(PlanarDomain):
     """The points of any of the `parts`: `a | b`, in the plane.
 
     Boundaries inside the union vanish; where parts share one, the first names it.
@@ -728,7 +729,7 @@ def encloses(edges: Array, points: Array) -> Array:
 
 def _outline(domain: Domain) -> tuple[Curve, ...]:
     """Return the boundary of a planar domain as curves, the domain on their left."""
-    if isinstance(domain, _Planar):
+    if isinstance(domain, PlanarDomain):
         return domain.pieces
     (x0, x1), (y0, y1) = domain.bounds.tolist()
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
@@ -805,7 +806,8 @@ def _check_combinable(parts: Sequence[Domain]) -> None:
             )
 
 
-def _check_plane(x: sp.Symbol, y: sp.Symbol) -> None:
+def check_plane(x: sp.Symbol, y: sp.Symbol) -> None:
+    """Raise DefinitionError unless `x` and `y` are two different symbols."""
     _check_symbol(x)
     _check_symbol(y)
     _check_distinct([x, y])
@@ -862,7 +864,8 @@ def _range(symbol: Any, lower: Any, upper: Any) -> tuple[sp.Symbol, float, float
     return (symbol, a, b)
 
 
-def _checked_size(size: float) -> float:
+def checked_size(size: float) -> float:
+    """Return the size of a mesh; raise MeshError unless it is positive and finite."""
     if not (math.isfinite(size) and size > 0.0):
         raise MeshError(f"The size of a mesh must be positive, not {size!r}.")
     return float(size)

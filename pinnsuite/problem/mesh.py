@@ -119,11 +119,20 @@ class Mesh:
         """Return every edge once, as sorted vertex pairs: (k, 2)."""
         return _edges_of_cells(self.cells)[0]
 
+    def _lengths(self) -> Array:
+        ends = self.points[self.edges]
+        lengths: Array = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+        return lengths
+
     @property
     def size(self) -> float:
         """Return the length of the longest edge."""
-        ends = self.points[self.edges]
-        return float(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).max())
+        return float(self._lengths().max())
+
+    @property
+    def mean_size(self) -> float:
+        """Return the mean length of the edges."""
+        return float(self._lengths().mean())
 
     @property
     def minimum_angle(self) -> float:

@@ -19,14 +19,13 @@ _SMOOTHING_STEPS = 40
 _GRADING = 0.3  # growth of the edge length per unit of distance
 
 
-def mesh_segment(lower: float, upper: float, sides: Sequence[str], size: float) -> Mesh:
+def mesh_segment(ends: Array, sides: Sequence[str], size: float) -> Mesh:
     """Return equal segments no longer than `size`; `sides` names the two ends."""
-    count = max(1, int(np.ceil((upper - lower) / size - 1e-9)))
-    ends = ((sides[0], 0), (sides[1], count))
+    count = max(1, int(np.ceil((ends[1] - ends[0]) / size - 1e-9)))
     return Mesh(
-        points=np.linspace(lower, upper, count + 1)[:, None],
+        points=np.linspace(*ends, count + 1)[:, None],
         cells=np.stack([np.arange(count), np.arange(1, count + 1)], axis=1),
-        boundaries=_by_name([name for name, _ in ends], [[i] for _, i in ends]),
+        boundaries=_by_name(sides, [[0], [count]]),
     )
 
 
