@@ -30,7 +30,11 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 # Third-party packages that only these files or folders may import.
 KEPT_TO = {
     "torch": ["neural"],
-    "deepxde": ["neural/deepxde.py", "neural/operators/deeponet.py"],
+    "deepxde": [
+        "neural/deepxde.py",
+        "neural/deepxde_session.py",
+        "neural/operators/deeponet.py",
+    ],
     "skfem": ["classical/finite_element.py"],
     "matplotlib": ["report"],
     "jinja2": ["report"],
