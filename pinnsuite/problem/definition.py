@@ -25,7 +25,7 @@ from pinnsuite.problem.conditions import (
     Unknown,
     normal,
 )
-from pinnsuite.problem.domain import Domain, TimeInterval
+from pinnsuite.problem.domain import Box, Domain, TimeInterval
 
 logger = logging.getLogger(__name__)
 
@@ -468,12 +468,13 @@ def _periodic_ends(problem: Problem, where: str) -> set[str]:
     assert problem.domain is not None
     ends: set[str] = set()
     for c in problem.conditions_of(Periodic):
-        if c.along not in problem.space or not problem.domain.is_box:
+        box = problem.domain
+        if c.along not in problem.space or not isinstance(box, Box):
             raise DefinitionError(
                 f"{where}: Periodic({c.along}) needs an Interval or a Box with the "
                 f"coordinate {c.along}; the domain is {problem.domain.describe()}."
             )
-        pair = problem.domain.sides(c.along)
+        pair = box.sides(c.along)
         for b in problem.conditions_of(Boundary):
             if EVERYWHERE not in b.on and set(b.on) & set(pair):
                 raise DefinitionError(

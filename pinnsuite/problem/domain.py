@@ -63,13 +63,15 @@ class _Face:
 
     @property
     def measure(self) -> float:
-        return math.prod(b - a for k, (a, b) in enumerate(self.box) if k != self.axis)
+        lengths = [b - a for k, (a, b) in enumerate(self.box) if k != self.axis]
+        return math.prod(lengths, start=1.0)
 
     def at(self, parameters: Array) -> Array:
         box = np.array(self.box)
         points = np.insert(parameters[:, : len(box) - 1], self.axis, self.is_upper, 1)
         # The convex combination is exact at both ends.
-        return (1.0 - points) * box[:, 0] + points * box[:, 1]
+        placed: Array = (1.0 - points) * box[:, 0] + points * box[:, 1]
+        return placed
 
     def normals(self, parameters: Array) -> Array:
         normals = np.zeros((len(parameters), len(self.box)))
@@ -280,7 +282,7 @@ class Box(Domain):
     """
 
     ranges: tuple[tuple[sp.Symbol, float, float], ...]
-    sides: tuple[str, ...]
+    side_names: tuple[str, ...]
 
     def __init__(
         self,
@@ -312,7 +314,7 @@ class Box(Domain):
             _check_name(name)
         sides = tuple(names.get(side, side) for side in default)
         object.__setattr__(self, "ranges", tuple(checked))
-        object.__setattr__(self, "sides", sides)
+        object.__setattr__(self, "side_names", sides)
 
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
@@ -324,13 +326,18 @@ class Box(Domain):
         """Return True."""
         return True
 
+    def sides(self, coordinate: sp.Symbol) -> tuple[str, str]:
+        """Return the names of the two sides across `coordinate`, the lower one first."""
+        k = 2 * self.coordinates.index(coordinate)
+        return self.side_names[k], self.side_names[k + 1]
+
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """Return the sides."""
         box = tuple((a, b) for _, a, b in self.ranges)
         return tuple(
             _Face(name, box, axis=k // 2, is_upper=k % 2 == 1)
-            for k, name in enumerate(self.sides)
+            for k, name in enumerate(self.side_names)
         )
 
     @property
@@ -355,7 +362,7 @@ class Box(Domain):
     def project(self, points: Array) -> Array:
         """Return the nearest point of the boundary to each point: (n, d)."""
         lower, upper = self.bounds.T
-        feet = np.clip(_points(self, points), lower, upper)
+        feet: Array = np.clip(_points(self, points), lower, upper)
         gaps = np.concatenate([feet - lower, upper - feet], axis=1)
         side = np.argmin(gaps, axis=1)
         rows, axes = np.arange(len(feet)), side % self.dimension
@@ -367,7 +374,7 @@ class Box(Domain):
         self._named(name)
         points = _points(self, points)
         near = np.zeros(len(points), dtype=bool)
-        for k, side in enumerate(self.sides):
+        for k, side in enumerate(self.side_names):
             if side == name:
                 flat = self.bounds.copy()
                 flat[k // 2] = flat[k // 2, k % 2]
@@ -379,9 +386,9 @@ class Box(Domain):
         """Return equal segments, or right triangles with alternating diagonals."""
         size = checked_size(size)
         if self.dimension == 1:
-            return meshing.mesh_segment(self.bounds[0], self.sides, size)
+            return meshing.mesh_segment(self.bounds[0], self.side_names, size)
         if self.dimension == 2:
-            return meshing.mesh_rectangle(self.bounds, self.sides, size)
+            return meshing.mesh_rectangle(self.bounds, self.side_names, size)
         raise MeshError(
             f"There is no mesher for a box in {self.dimension} dimensions: use a "
             "solver without a mesh, or build a pinnsuite Mesh of your own."
@@ -393,7 +400,7 @@ class Box(Domain):
             "type": type(self).__name__,
             "coordinates": _symbol_names(self),
             "ranges": [[repr(a), repr(b)] for _, a, b in self.ranges],
-            "sides": list(self.sides),
+            "sides": list(self.side_names),
         }
 
     def describe(self) -> str:
