@@ -32,7 +32,8 @@ def outer_facets(cells: Array) -> Array:
     _, index, count = np.unique(
         np.sort(facets, axis=1), axis=0, return_index=True, return_counts=True
     )
-    return facets[np.sort(index[count == 1])]
+    outer: Array = facets[np.sort(index[count == 1])]
+    return outer
 
 
 def signed_volumes(points: Array, cells: Array) -> Array:
@@ -42,7 +43,7 @@ def signed_volumes(points: Array, cells: Array) -> Array:
     return volumes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mesh:
     """Points joined to intervals, triangles or tetrahedra, with names on them.
 
@@ -80,7 +81,7 @@ class Mesh:
     regions: Mapping[str, Array] = field(default_factory=dict)
     curved_edges: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
     curved_midpoints: Array = field(default_factory=lambda: np.zeros((0, 2)))
-    project: Callable[[Array], Array] | None = field(default=None, repr=False)
+    project: Callable[[Array], Array] | None = None
 
     def __post_init__(self) -> None:
         volumes = signed_volumes(self.points, self.cells)
@@ -103,6 +104,12 @@ class Mesh:
         arrays = [self.points, self.cells, self.curved_edges, self.curved_midpoints]
         for array in [*arrays, *self.boundaries.values(), *self.regions.values()]:
             array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Mesh of {len(self.cells)} cells and {len(self.points)} points in "
+            f"{self.dimension}-D, boundaries {', '.join(self.boundaries)}>"
+        )
 
     @property
     def dimension(self) -> int:
@@ -170,7 +177,8 @@ class Mesh:
         edges, edge_of_cell = _edges_of_cells(self.cells)
         middles = self.points[edges].mean(axis=1)
         curved = _rows_in(edges, np.sort(self.curved_edges, axis=1))
-        middles[curved] = self.curved_midpoints
+        if len(curved):
+            middles[curved] = self.curved_midpoints
         new = len(self.points) + edge_of_cell
         old = self.cells
         if self.dimension == 1:
@@ -187,15 +195,20 @@ class Mesh:
         cells = np.stack([np.stack(c, axis=1) for c in children], axis=1)
         start, end = self.curved_edges.T
         middle = len(self.points) + curved
-        quarters = [
-            _parabola(self.points[a], self.curved_midpoints, self.points[b])
-            for a, b in ((start, end), (end, start))
-        ]
-        midpoints = np.concatenate(quarters) if len(curved) else self.curved_midpoints
+        halves = np.concatenate(
+            [np.stack([start, middle], 1), np.stack([end, middle], 1)]
+        )
+        vertices = np.concatenate([self.points, middles])
         if self.project is not None and len(curved):
-            midpoints = self.project(midpoints)
+            midpoints = self.project(vertices[halves].mean(axis=1))
+        else:
+            # The points at a quarter of the parabola through a, m, b from either end.
+            a, m, b = self.points[start], self.curved_midpoints, self.points[end]
+            quarters = [0.375 * a + 0.75 * m - 0.125 * b]
+            quarters += [0.375 * b + 0.75 * m - 0.125 * a]
+            midpoints = np.concatenate(quarters) if len(curved) else m
         return Mesh(
-            points=np.concatenate([self.points, middles]),
+            points=vertices,
             cells=cells.reshape(-1, self.dimension + 1),
             boundaries={
                 name: self._refined_facets(facets, edges)
@@ -205,9 +218,7 @@ class Mesh:
                 name: (count * chosen[:, None] + np.arange(count)).ravel()
                 for name, chosen in self.regions.items()
             },
-            curved_edges=np.concatenate(
-                [np.stack([start, middle], 1), np.stack([end, middle], 1)]
-            ),
+            curved_edges=halves,
             curved_midpoints=midpoints,
             project=self.project,
         )
@@ -218,11 +229,6 @@ class Mesh:
         middle = len(self.points) + _rows_in(edges, np.sort(facets, axis=1))
         halves = [[facets[:, 0], middle], [middle, facets[:, 1]]]
         return np.stack([np.stack(h, axis=1) for h in halves], axis=1).reshape(-1, 2)
-
-
-def _parabola(start: Array, middle: Array, end: Array) -> Array:
-    """Return the points at a quarter of the parabolas through three points."""
-    return 0.375 * start + 0.75 * middle - 0.125 * end
 
 
 def _edges_of_cells(cells: Array) -> tuple[Array, Array]:

@@ -13,9 +13,11 @@ import numpy as np
 
 from pinnsuite.errors import MeshError
 from pinnsuite.problem.mesh import Mesh, outer_facets
-from pinnsuite.problem.outline import Array, Curve, bounds
+from pinnsuite.problem.outline import Arc, Array, Curve, bounds
 
 _SMOOTHING_STEPS = 40
+_EDGES_PER_TURN = 16
+_FINEST = 1e-3  # times the size: an outline that needs shorter edges is refused
 _GRADING = 0.3  # growth of the edge length per unit of distance
 
 
@@ -23,7 +25,7 @@ def mesh_segment(ends: Array, sides: Sequence[str], size: float) -> Mesh:
     """Return equal segments no longer than `size`; `sides` names the two ends."""
     count = max(1, int(np.ceil((ends[1] - ends[0]) / size - 1e-9)))
     return Mesh(
-        points=np.linspace(*ends, count + 1)[:, None],
+        points=np.linspace(ends[0], ends[1], count + 1)[:, None],
         cells=np.stack([np.arange(count), np.arange(1, count + 1)], axis=1),
         boundaries=_by_name(sides, [[0], [count]]),
     )
@@ -74,7 +76,7 @@ def mesh_outline(
 ) -> Mesh:
     """Return triangles with edges of about `size` inside the outline.
 
-    An arc gets at least twelve edges per turn, and edges become as short as twice the
+    An arc gets at least sixteen edges per turn, and edges become as short as twice the
     distance between two curves. Inner vertices move to the mean centroid of their
     triangles, weighted by area over the square of the wanted area (centroidal patch
     triangulation), with a new Delaunay triangulation at every step.
@@ -93,7 +95,12 @@ def mesh_outline(
     divisions = [_initial_division(curve, size) for curve in curves]
     for _ in range(20):
         outline = _Outline(curves, divisions, size, 1e-9 * np.ptp(box, axis=1).max())
+        if outline.lengths.min() < _FINEST * size:
+            break
         split = outline.crowded() | outline.coarse()
+        if not split.any():
+            # Cheap, and most often the answer: do the points of the outline suffice?
+            split = outline.missing(_delaunay(outline.points, signed_distance, outline))
         if not split.any():
             points, cells = _triangulate(outline, signed_distance, box)
             split = outline.missing(cells)
@@ -109,8 +116,8 @@ def mesh_outline(
 
 def _initial_division(curve: Curve, size: float) -> Array:
     target = size
-    if curve.is_curved:
-        target = min(size, curve.measure / 2, getattr(curve, "radius", size) / 1.9)
+    if isinstance(curve, Arc):
+        target = min(size, 2 * np.pi * curve.radius / _EDGES_PER_TURN)
     count = max(1, int(np.ceil(curve.measure / target - 1e-9)))
     return np.linspace(0.0, 1.0, count + 1)
 
@@ -160,11 +167,15 @@ class _Outline:
         if not fine.any():
             return np.full(len(points), self.size)
         distance, index = cKDTree(self.points[fine]).query(points)
-        return np.minimum(self.size, self.spacing[fine][index] + _GRADING * distance)
+        lengths: Array = np.minimum(
+            self.size, self.spacing[fine][index] + _GRADING * distance
+        )
+        return lengths
 
     def coarse(self) -> Array:
         """Return which edges are much longer than their surroundings want."""
-        return self.lengths > 1.6 * self.wanted(self.middles)
+        coarse: Array = self.lengths > 1.6 * self.wanted(self.middles)
+        return coarse
 
     def crowded(self) -> Array:
         """Return which edges have a point of a curve beside them in their circle."""
@@ -172,9 +183,11 @@ class _Outline:
 
         ends = [{e[0], e[-1]} for e in map(self._chain, range(len(self.curves)))]
         owners: list[set[int]] = [set() for _ in self.points]
-        for edge, curve in zip(self.edges, self.curve_of_edge, strict=True):
+        for edge, curve in zip(
+            self.edges.tolist(), self.curve_of_edge.tolist(), strict=True
+        ):
             for point in edge:
-                owners[point].add(int(curve))
+                owners[point].add(curve)
         near = cKDTree(self.points).query_ball_point(
             self.middles, 0.5 * self.lengths * (1 - 1e-9)
         )
@@ -188,7 +201,8 @@ class _Outline:
         return crowded
 
     def _chain(self, curve: int) -> Array:
-        return self.edges[self.curve_of_edge == curve].ravel()
+        chain: Array = self.edges[self.curve_of_edge == curve].ravel()
+        return chain
 
     def missing(self, cells: Array) -> Array:
         """Return which edges are not on the boundary of the triangles.
@@ -216,12 +230,12 @@ class _Outline:
         self, points: Array, cells: Array, project: Callable[[Array], Array]
     ) -> Mesh:
         """Return the mesh of these triangles with the names of the curves."""
-        names = [self.curves[k].name for k in self.curve_of_edge]
+        names = [self.curves[k].name for k in self.curve_of_edge.tolist()]
         curved_edges, midpoints = [np.zeros((0, 2), dtype=int)], [np.zeros((0, 2))]
         for index, (curve, division) in enumerate(
             zip(self.curves, self.divisions, strict=True)
         ):
-            if curve.is_curved:
+            if isinstance(curve, Arc):
                 curved_edges.append(self.edges[self.curve_of_edge == index])
                 midpoints.append(curve.at(0.5 * (division[:-1] + division[1:])))
         return Mesh(
@@ -283,7 +297,7 @@ def _delaunay(
 ) -> Array:
     from scipy.spatial import Delaunay
 
-    cells = np.asarray(Delaunay(points).simplices, dtype=int)
+    cells: Array = np.asarray(Delaunay(points).simplices, dtype=int)
     corners = points[cells]
     flat = _areas(corners) < 1e-6 * outline.spacing.min() ** 2
     inside = signed_distance(corners.mean(axis=1)) < 0.0

@@ -31,11 +31,6 @@ class Segment:
         return float(np.hypot(*np.subtract(self.end, self.start)))
 
     @property
-    def is_curved(self) -> bool:
-        """Return False: chords of a segment lie on it."""
-        return False
-
-    @property
     def green_area(self) -> float:
         """Return ½ ∫ x dy - y dx along the curve."""
         return 0.5 * (self.start[0] * self.end[1] - self.start[1] * self.end[0])
@@ -48,7 +43,8 @@ class Segment:
     def at(self, parameters: Array) -> Array:
         """Return the points at `parameters` in [0, 1], by arc length: (n, 2)."""
         s = np.reshape(parameters, (-1, 1))
-        return (1.0 - s) * np.array(self.start) + s * np.array(self.end)
+        points: Array = (1.0 - s) * np.array(self.start) + s * np.array(self.end)
+        return points
 
     def normals(self, parameters: Array) -> Array:
         """Return the outward unit normals at `parameters`: (n, 2)."""
@@ -59,7 +55,8 @@ class Segment:
         """Return the parameters of the nearest points of the curve: (n,)."""
         along = np.subtract(self.end, self.start)
         s = (np.asarray(points) - np.array(self.start)) @ along / (along @ along)
-        return np.clip(s, 0.0, 1.0)
+        clipped: Array = np.clip(s, 0.0, 1.0)
+        return clipped
 
     def between(self, first: float, last: float) -> Segment:
         """Return the part of the curve between two parameters."""
@@ -92,18 +89,12 @@ class Arc:
         return self.radius * abs(self.end - self.start)
 
     @property
-    def is_curved(self) -> bool:
-        """Return True: chords of an arc leave it."""
-        return True
-
-    @property
     def green_area(self) -> float:
         """Return ½ ∫ x dy - y dx along the curve."""
         (ax, ay), (bx, by) = self.at(np.array([0.0, 1.0])).tolist()
         x, y = self.center
-        return 0.5 * (
-            x * (by - ay) - y * (bx - ax) + self.radius**2 * (self.end - self.start)
-        )
+        sector = self.radius**2 * (self.end - self.start)
+        return float(0.5 * (x * (by - ay) - y * (bx - ax) + sector))
 
     @property
     def bounds(self) -> Array:
@@ -128,7 +119,7 @@ class Arc:
         """Return the outward unit normals at `parameters`: (n, 2)."""
         angles = self._angles(parameters)
         radial = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        return np.sign(self.end - self.start) * radial
+        return radial if self.end > self.start else -radial
 
     def parameters(self, points: Array) -> Array:
         """Return the parameters of the nearest points of the curve: (n,)."""
@@ -139,7 +130,8 @@ class Arc:
         # The turn that brings the angle nearest to the middle of the arc.
         angles += 2 * np.pi * np.round((middle - angles) / (2 * np.pi))
         angles = np.clip(angles, low, high)
-        return (angles - self.start) / (self.end - self.start)
+        parameters: Array = (angles - self.start) / (self.end - self.start)
+        return parameters
 
     def between(self, first: float, last: float) -> Arc:
         """Return the part of the curve between two parameters."""
@@ -195,7 +187,8 @@ def meeting_points(first: Curve, second: Curve, tolerance: float) -> Array:
     on_both = (nearest([first], points)[0] <= tolerance) & (
         nearest([second], points)[0] <= tolerance
     )
-    return points[on_both]
+    common: Array = points[on_both]
+    return common
 
 
 def _line_line(first: Segment, second: Segment) -> Array:
@@ -205,7 +198,8 @@ def _line_line(first: Segment, second: Segment) -> Array:
     if abs(turn) <= 1e-12 * first.measure * second.measure:
         return np.zeros((0, 2))
     w = np.subtract(second.start, first.start)
-    return (np.array(first.start) + (w[0] * v[1] - w[1] * v[0]) / turn * u)[None]
+    crossing: Array = first.start + (w[0] * v[1] - w[1] * v[0]) / turn * u
+    return crossing[None]
 
 
 def _line_circle(line: Segment, circle: Arc, tolerance: float) -> Array:
@@ -254,10 +248,10 @@ def combine(
         meetings[i].append(points)
         meetings[j].append(points)
     pieces: list[Curve] = []
-    for curve, points in zip(curves, meetings, strict=True):
+    for curve, met in zip(curves, meetings, strict=True):
         margin = 10 * tolerance / curve.measure
         cuts = [0.0]
-        for s in np.sort(curve.parameters(np.concatenate([*points, np.zeros((0, 2))]))):
+        for s in np.sort(curve.parameters(np.concatenate([*met, np.zeros((0, 2))]))):
             if s > cuts[-1] + margin and s < 1.0 - margin:
                 cuts.append(float(s))
         ends = itertools.pairwise([*cuts, 1.0])
@@ -270,8 +264,8 @@ def combine(
         middles + steps * normals
     )
     kept: list[int] = []
-    for i in np.flatnonzero(bounding):
+    for i in np.flatnonzero(bounding).tolist():
         others = middles[np.array(kept, dtype=int)] - middles[i]
         if not np.any(np.hypot(*others.T) <= 10 * tolerance):
-            kept.append(int(i))
+            kept.append(i)
     return tuple(pieces[i] for i in kept)
