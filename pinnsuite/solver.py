@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.cost import Cost
 from pinnsuite.solution.solution import Solution
@@ -19,7 +20,7 @@ class Progress(Protocol):
         """Take the share of the work that is done, in [0, 1], and a short note."""
 
 
-def silent(fraction: float, note: str) -> None:  # noqa: ARG001
+def silent(fraction: float, note: str) -> None:
     """Ignore progress."""
 
 
@@ -33,7 +34,7 @@ class Solver(Protocol):
         `classical`, `pinn`, `operator`, `neural-de` or `signal`.
     """
 
-    family: str
+    family: ClassVar[str]
 
     def why_not(self, problem: Any) -> str | None:
         """Say which part of `problem` this solver cannot take and what to supply."""
@@ -61,6 +62,15 @@ class Solver(Protocol):
         UnsupportedProblemError
             If `why_not` speaks.
         """
+
+
+def require_supported(solver: Solver, problem: Any) -> None:
+    """Raise `UnsupportedProblemError` with the solver's reason, if it has one."""
+    reason = solver.why_not(problem)
+    if reason is not None:
+        raise UnsupportedProblemError(
+            f"{type(solver).__name__} cannot take {problem.name!r}: {reason}."
+        )
 
 
 @runtime_checkable
@@ -108,7 +118,7 @@ class FittedOperator(Solver, Protocol):
 class Operator(Protocol):
     """A map between functions that is learned from pairs."""
 
-    family: str
+    family: ClassVar[str]
 
     def fit(
         self,
@@ -127,5 +137,6 @@ __all__ = [
     "Progress",
     "Refinable",
     "Solver",
+    "require_supported",
     "silent",
 ]

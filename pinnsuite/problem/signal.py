@@ -1,4 +1,4 @@
-"""Data with a task: restore, interpolate, forecast, identify, classify, predict text."""
+"""Data with a task: restore, identify, forecast, classify, predict text."""
 
 from __future__ import annotations
 
@@ -129,3 +129,12 @@ class SignalProblem:
         }
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def other_task(problem: Any, task: str) -> str | None:
+    """Say that `problem` is no signal problem with this task, or None if it is."""
+    if not isinstance(problem, SignalProblem):
+        return f"it is no SignalProblem, and this solver takes those of task {task!r}"
+    if problem.task != task:
+        return f"its task is {problem.task!r}, and this solver takes {task!r}"
+    return None
