@@ -20,6 +20,7 @@ LAYERS = [
     {"problem"},
     {"solution"},
     {"solver"},
+    {"registry"},
     {"classical", "neural", "compare"},
     {"verification"},
     {"suite", "report"},

@@ -11,12 +11,18 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pinnsuite.errors import DefinitionError, OptionError, unknown_name
+from pinnsuite.errors import (
+    DefinitionError,
+    OptionError,
+    PinnsuiteError,
+    unknown_name,
+)
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.family import Family
 from pinnsuite.problem.signal import SignalProblem
@@ -85,7 +91,7 @@ class Entry:
         OptionError
             If a parameter is unknown.
         DefinitionError
-            If the problem is not well defined.
+            If the problem is not well defined, or its code raises an error.
         """
         function = self.function()
         known = inspect.signature(function).parameters
@@ -93,9 +99,13 @@ class Entry:
             if name not in known:
                 what = f"parameter of {self.name!r}"
                 raise OptionError(unknown_name(what, name, known))
-        bound = inspect.signature(function).bind(**parameters)
+        try:
+            bound = inspect.signature(function).bind(**parameters)
+            made = function(**parameters)
+        except Exception as error:
+            _blame(error, self.path)
+            raise
         bound.apply_defaults()
-        made = function(**parameters)
         if type(made).__name__ not in KINDS:
             raise DefinitionError(
                 f"{self.path}: {self.name}() returned {type(made).__name__}, not a "
@@ -109,26 +119,45 @@ class Entry:
 
     def function(self) -> Callable[..., AnyProblem]:
         """Load the file and return the function."""
-        function: Callable[..., AnyProblem] = getattr(_load(self.path), self.name)
+        function: Callable[..., AnyProblem] = getattr(load_file(self.path), self.name)
         return function
 
 
-def _load(path: Path) -> Any:
+def load_file(path: Path) -> Any:
+    """Run a Python file once and return its module.
+
+    Raises
+    ------
+    DefinitionError
+        If the file raises an error; the message gives its line.
+    """
     # Named by path, so that two files of the same name do not meet.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     name = f"pinnsuite_problem_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        _blame(error, path)
         raise
     return module
+
+
+def _blame(error: BaseException, path: Path) -> None:
+    """Turn an error of the author's code into a `DefinitionError` with its line."""
+    if isinstance(error, PinnsuiteError) or not isinstance(error, Exception):
+        return
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename) == path]
+    where = f"{path}:{lines[-1]}" if lines else str(path)
+    raise DefinitionError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def entries_of(path: Path) -> list[Entry]:
