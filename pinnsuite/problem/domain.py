@@ -327,7 +327,7 @@ class Box(Domain):
         return True
 
     def sides(self, coordinate: sp.Symbol) -> tuple[str, str]:
-        """Return the names of the two sides across `coordinate`, the lower one first."""
+        """Return the names of the two sides across `coordinate`, lower one first."""
         k = 2 * self.coordinates.index(coordinate)
         return self.side_names[k], self.side_names[k + 1]
 

@@ -36,6 +36,19 @@ def outer_facets(cells: Array) -> Array:
     return outer
 
 
+def edges_of_cells(cells: Array) -> tuple[Array, Array]:
+    """Return the sorted edges (k, 2) and their indices by cell, opposite vertex."""
+    pairs = {
+        2: [[0, 1]],
+        3: [[1, 2], [2, 0], [0, 1]],
+        4: [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]],
+    }[cells.shape[1]]
+    edges, inverse = np.unique(
+        np.sort(cells[:, pairs].reshape(-1, 2), axis=1), axis=0, return_inverse=True
+    )
+    return edges, inverse.reshape(len(cells), len(pairs))
+
+
 def signed_volumes(points: Array, cells: Array) -> Array:
     """Return det(x₁ - x₀, …, x_d - x₀) / d! of each cell: (m,)."""
     edges = points[cells[:, 1:]] - points[cells[:, :1]]
@@ -124,7 +137,7 @@ class Mesh:
     @property
     def edges(self) -> Array:
         """Return every edge once, as sorted vertex pairs: (k, 2)."""
-        return _edges_of_cells(self.cells)[0]
+        return edges_of_cells(self.cells)[0]
 
     def _lengths(self) -> Array:
         ends = self.points[self.edges]
@@ -174,7 +187,7 @@ class Mesh:
             raise MeshError(
                 "Only meshes of one or two dimensions are refined; supply a finer one."
             )
-        edges, edge_of_cell = _edges_of_cells(self.cells)
+        edges, edge_of_cell = edges_of_cells(self.cells)
         middles = self.points[edges].mean(axis=1)
         curved = _rows_in(edges, np.sort(self.curved_edges, axis=1))
         if len(curved):
@@ -229,19 +242,6 @@ class Mesh:
         middle = len(self.points) + _rows_in(edges, np.sort(facets, axis=1))
         halves = [[facets[:, 0], middle], [middle, facets[:, 1]]]
         return np.stack([np.stack(h, axis=1) for h in halves], axis=1).reshape(-1, 2)
-
-
-def _edges_of_cells(cells: Array) -> tuple[Array, Array]:
-    """Return the sorted edges (k, 2) and their indices by cell, opposite vertex."""
-    pairs = {
-        2: [[0, 1]],
-        3: [[1, 2], [2, 0], [0, 1]],
-        4: [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]],
-    }[cells.shape[1]]
-    edges, inverse = np.unique(
-        np.sort(cells[:, pairs].reshape(-1, 2), axis=1), axis=0, return_inverse=True
-    )
-    return edges, inverse.reshape(len(cells), len(pairs))
 
 
 def _sorted_rows(facets: Array) -> Array:

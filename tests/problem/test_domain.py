@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pinnsuite.errors import DefinitionError, MeshError
@@ -204,6 +204,45 @@ def test_a_set_and_its_complement_fill_the_square(center, radius):
     assert rest.measure + difference.measure == pytest.approx(4.0, rel=1e-9)
 
 
+INTEGER_BOXES = st.tuples(
+    st.integers(0, 4), st.integers(0, 4), st.integers(1, 3), st.integers(1, 3)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    added=st.lists(INTEGER_BOXES, min_size=2, max_size=4),
+    removed=st.lists(INTEGER_BOXES, max_size=3),
+)
+def test_boxes_with_common_sides_and_corners_combine_like_their_cells(added, removed):
+    """Count unit cells, and the sides between a cell inside and one outside."""
+    cells = np.zeros((9, 9), dtype=bool)
+    boxes = []
+    for kind, corners in ((True, added), (False, removed)):
+        for a, b, width, height in corners:
+            box = Box((x, a, a + width), (y, b, b + height))
+            part = cells[a + 1 : a + width + 1, b + 1 : b + height + 1]
+            assume(kind or part.any())
+            if kind:
+                part[:] = True
+            boxes.append(box)
+    domain = Union(*boxes[: len(added)])
+    for (a, b, width, height), box in zip(removed, boxes[len(added) :], strict=True):
+        cells[a + 1 : a + width + 1, b + 1 : b + height + 1] = False
+        assume(cells.any())
+        domain = domain - box
+    sides = np.sum(cells[1:] != cells[:-1]) + np.sum(cells[:, 1:] != cells[:, :-1])
+    assert domain.measure == pytest.approx(cells.sum(), rel=1e-12)
+    total = sum(domain.boundary_measure(name) for name in domain.boundaries)
+    assert total == pytest.approx(sides, rel=1e-12)
+    centers = np.argwhere(np.ones_like(cells)) - 0.5
+    np.testing.assert_array_equal(domain.contains(centers), cells.ravel())
+    for name in domain.boundaries:
+        points, normals = domain.sample_boundary(name, 20, seed=0)
+        assert np.all(domain.contains(points - 1e-7 * normals))
+        assert not np.any(domain.contains(points + 1e-7 * normals))
+
+
 @settings(max_examples=20, deadline=None)
 @given(angle=st.floats(0, 2 * math.pi), clockwise=st.booleans())
 def test_a_polygon_does_not_depend_on_its_orientation(angle, clockwise):
@@ -233,6 +272,8 @@ def test_sides_of_a_box_have_the_documented_names():
     assert Interval(x, 0, 1).is_box
     assert not Disk(x, y, (0, 0), 1).is_box
     assert Interval(x, 0, 1).boundaries == ("left", "right")
+    assert box.sides(y) == ("bottom", "top")
+    assert box.sides(w) == ("w_low", "w_high")
 
 
 def test_domains_are_values():

@@ -109,7 +109,8 @@ def test_refinement_converges_to_the_area_with_second_order(key):
         assert np.all(
             domain.on_boundary(name, fine.points[facets].reshape(-1, 2), 1e-12)
         )
-    assert fine.minimum_angle > angle - 3
+    # Where the curve bends a side of a triangle, its angles change, but not for ever.
+    assert fine.minimum_angle > 0.75 * angle
 
 
 def test_the_area_between_parabolas_is_of_fourth_order():
