@@ -7,8 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pinnsuite.problem import D as D
     from pinnsuite.problem import Box as Box
+    from pinnsuite.problem import D as D
+    from pinnsuite.problem import Difference as Difference
     from pinnsuite.problem import Dirichlet as Dirichlet
     from pinnsuite.problem import Disk as Disk
     from pinnsuite.problem import Evaluated as Evaluated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem import SignalProblem as SignalProblem
     from pinnsuite.problem import TimeInterval as TimeInterval
     from pinnsuite.problem import Uniform as Uniform
+    from pinnsuite.problem import Union as Union
     from pinnsuite.problem import Unknown as Unknown
     from pinnsuite.problem import coordinates as coordinates
     from pinnsuite.problem import data_file as data_file
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
     from pinnsuite.problem import laplacian as laplacian
     from pinnsuite.problem import manufacture as manufacture
     from pinnsuite.problem import normal as normal
-    from pinnsuite.verification import check as check
-    from pinnsuite.verification import reference as reference
     from pinnsuite.solution import Solution as Solution
     from pinnsuite.solution import Status as Status
+    from pinnsuite.verification import check as check
+    from pinnsuite.verification import reference as reference
 
 __version__ = "0.1.0"
 

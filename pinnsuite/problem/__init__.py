@@ -1,4 +1,4 @@
-"""Problems: fields, equations, domains, conditions, data; and what follows from them."""
+"""Problems: fields, equations, domains, conditions, data, and what follows."""
 
 from pinnsuite.problem.catalog import data_file as data_file
 from pinnsuite.problem.conditions import Dirichlet as Dirichlet
@@ -20,10 +20,12 @@ from pinnsuite.problem.definition import field_of as field_of
 from pinnsuite.problem.definition import grad as grad
 from pinnsuite.problem.definition import laplacian as laplacian
 from pinnsuite.problem.domain import Box as Box
+from pinnsuite.problem.domain import Difference as Difference
 from pinnsuite.problem.domain import Disk as Disk
 from pinnsuite.problem.domain import Interval as Interval
 from pinnsuite.problem.domain import Polygon as Polygon
 from pinnsuite.problem.domain import TimeInterval as TimeInterval
+from pinnsuite.problem.domain import Union as Union
 from pinnsuite.problem.family import Family as Family
 from pinnsuite.problem.family import GaussianRandomField as GaussianRandomField
 from pinnsuite.problem.family import Uniform as Uniform

@@ -63,7 +63,7 @@ class Boundary:
 
     field: AppliedUndef
     value: sp.Expr
-    on: tuple[str, ...] = (EVERYWHERE,)
+    on: str | Sequence[str] = (EVERYWHERE,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", sp.sympify(self.value))

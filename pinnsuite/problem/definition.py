@@ -52,7 +52,7 @@ def field_of(name: str, *where: sp.Symbol) -> AppliedUndef:
     return applied
 
 
-def D(expression: sp.Expr, *variables: Any) -> sp.Derivative:  # noqa: N802
+def D(expression: sp.Expr, *variables: Any) -> sp.Derivative:
     """Return an unevaluated derivative: `D(u, x)`, `D(u, x, 2)`, `D(k * D(u, x), x)`.
 
     It stays unevaluated, so that `D(k * D(u, x), x)` keeps its flux `k u_x`.
@@ -214,7 +214,7 @@ class Problem:
             return ()
         if EVERYWHERE in condition.on:
             return self.domain.boundaries
-        return condition.on
+        return tuple(condition.on)
 
     def without_answer(self) -> Problem:
         """Return the problem as a solver may see it: no solution, no reference."""

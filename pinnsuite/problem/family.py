@@ -47,7 +47,8 @@ class GaussianRandomField:
     """Periodic random functions `N(0, σ² (-d²/dx² + τ²)^(-γ))` with zero mean.
 
     Karhunen-Loève expansion on a period of length L, k = 2πj/L, j = 1 … `num_modes`:
-    `Σ_j s_j (a_j cos kx + b_j sin kx)`, `s_j = σ √(2/L) (k² + τ²)^(-γ/2)`, a, b ~ N(0, 1).
+    `Σ_j s_j (a_j cos kx + b_j sin kx)`, `s_j = σ √(2/L) (k² + τ²)^(-γ/2)`, with a and
+    b ~ N(0, 1).
     Source: Z. Li et al., Fourier neural operator, ICLR 2021 (arXiv:2010.08895), A.3.1.
 
     Attributes
@@ -77,8 +78,10 @@ class GaussianRandomField:
         terms = []
         for j in range(1, self.num_modes + 1):
             k = 2 * np.pi * j / length
-            scale = self.sigma * np.sqrt(2 / length) * (k**2 + self.tau**2) ** (
-                -self.gamma / 2
+            scale = (
+                self.sigma
+                * np.sqrt(2 / length)
+                * (k**2 + self.tau**2) ** (-self.gamma / 2)
             )
             a, b = scale * generator.standard_normal(2)
             angle = 2 * sp.pi * j * (self.coordinate - self.lower) / length

@@ -145,7 +145,7 @@ def evolution(problem: Problem) -> Evolution:
             "the matrix in front of the time derivatives is singular "
             "(a differential-algebraic system)"
         )
-    rest = sp.Matrix([e.subs({h: 0 for h in highest}) for e in lowered.algebra])
+    rest = sp.Matrix([e.subs(dict.fromkeys(highest, 0)) for e in lowered.algebra])
     solved = -mass.LUsolve(rest) if not mass.is_diagonal() else None
     tops = [
         -rest[i] / mass[i, i] if solved is None else solved[i]

@@ -90,18 +90,16 @@ def lower(
                     f"{tuple(fields)}."
                 )
             found[d] = _jet(d, fields, coordinates)
-        for f in e.atoms(AppliedUndef):
-            if f in fields:
-                found[f] = Jet(fields.index(f), (0,) * len(coordinates))
     symbols = {d: _symbol(jet, fields, coordinates) for d, jet in found.items()}
-    derivatives = {d: s for d, s in symbols.items() if isinstance(d, sp.Derivative)}
-    plain = {d: s for d, s in symbols.items() if not isinstance(d, sp.Derivative)}
     # Derivatives first: u_xx holds u, and would lose it otherwise.
-    algebra = tuple(e.xreplace(derivatives).xreplace(plain) for e in done)
+    algebra = [e.xreplace(symbols) for e in done]
+    for f in set().union(*(e.atoms(AppliedUndef) for e in algebra)) & set(fields):
+        found[f] = Jet(fields.index(f), (0,) * len(coordinates))
+        symbols[f] = _symbol(found[f], fields, coordinates)
+    algebra = [e.xreplace(symbols) for e in algebra]
     order = sorted(found.items(), key=lambda item: item[1])
-    return Lowered(
-        algebra, {symbols[d]: jet for d, jet in order}, tuple(coordinates)
-    )
+    jets = {symbols[d]: jet for d, jet in order}
+    return Lowered(tuple(algebra), jets, tuple(coordinates))
 
 
 def _jet(

@@ -94,14 +94,18 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
             low, high = (float(v) for v in problem.domain.bounds[k])
             unit = (x - low) / (high - low)
             phase = sp.Rational(1 + i + 2 * k, 5)
-            turns = 2 * sp.pi if x in periodic else sp.Rational(3, 2) + sp.Rational(i, 4)
+            turns = (
+                2 * sp.pi if x in periodic else sp.Rational(3, 2) + sp.Rational(i, 4)
+            )
             wave *= sp.sin(turns * unit + phase)
         rate: sp.Expr = sp.Integer(1)
         if problem.time is not None:
             t = problem.time.coordinate
             unit = (t - problem.time.start) / (problem.time.end - problem.time.start)
-            rate = sp.cos(unit + sp.Rational(i, 3)) if problem.space else sp.sin(
-                2 * unit + sp.Rational(1 + i, 2)
+            rate = (
+                sp.cos(unit + sp.Rational(i, 3))
+                if problem.space
+                else sp.sin(2 * unit + sp.Rational(1 + i, 2))
             )
         exact[f] = wave * rate + (sp.Integer(2) if not problem.space else 0)
     return exact

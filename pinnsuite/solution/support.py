@@ -26,7 +26,8 @@ def _trapezoid(axis: np.ndarray) -> np.ndarray:
     if len(axis) == 1:
         return np.ones(1)
     steps = np.diff(axis)
-    return (np.append(steps, 0.0) + np.append(0.0, steps)) / 2
+    weights: np.ndarray = (np.append(steps, 0.0) + np.append(0.0, steps)) / 2
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,8 @@ class MeshNodes:
         nodal = self.mesh.nodal_weights()
         if self.times is None:
             return nodal
-        return np.multiply.outer(_trapezoid(self.times), nodal).ravel()
+        weights: np.ndarray = np.multiply.outer(_trapezoid(self.times), nodal)
+        return weights.ravel()
 
     @property
     def axes(self) -> Mapping[str, np.ndarray]:
@@ -175,6 +177,9 @@ class Dataset:
         Shape (members, points): initial states and fields at the last time.
     indices
         The members' numbers in their family.
+    problem
+        One of the members: equations, domain, time and boundary conditions are the
+        same for all.
     cost
         CPU seconds that making the outputs took.
     """
@@ -183,4 +188,5 @@ class Dataset:
     inputs: np.ndarray
     outputs: np.ndarray
     indices: np.ndarray
+    problem: Problem
     cost: float = field(default=0.0)

@@ -1,0 +1,5 @@
+"""The truth and its error bar: pre-flight, references, orders of accuracy."""
+
+from pinnsuite.verification.check import check as check
+from pinnsuite.verification.reference import Reference as Reference
+from pinnsuite.verification.reference import reference as reference

@@ -23,8 +23,8 @@ from pinnsuite.problem import (
 def heat_l_shape(conductivity: float = 0.5, heat_transfer: float = 2.0) -> Problem:
     """Heat with a source on an L-shaped plate, mixed boundary conditions.
 
-    u_t = ∇·(k ∇u) + f on [-1, 1]² without [0, 1] x [-1, 0], 0 < t ≤ 1, u = 0 at t = 0,
-    f = 2 exp(-20 ((x - 1/2)² + (y - 1/2)²)); nondimensional. On the boundary
+    u_t = ∇·(k ∇u) + f on [-1, 1]² without [0, 1] x [-1, 0], 0 < t ≤ 1, u(0) = 0;
+    f = 2 exp(-20 ((x - 1/2)² + (y - 1/2)²)); nondimensional. On its sides
 
     - "hot" (x = -1):         u = 1 - exp(-8 t²)      (switched on smoothly)
     - "cooled" (the notch):   k ∂u/∂n + h u = 0       (Robin: air at temperature 0)

@@ -29,7 +29,7 @@ def lid_driven_cavity(reynolds: float = 100.0) -> Problem:
     """
     x, y = coordinates("x y")
     u, v, p = (field_of(name, x, y) for name in ("u", "v", "p"))
-    walls = {side: "wall" for side in ("left", "right", "bottom")}
+    walls = dict.fromkeys(("left", "right", "bottom"), "wall")
     return Problem(
         name="lid_driven_cavity",
         fields=[u, v, p],

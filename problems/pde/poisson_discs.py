@@ -2,6 +2,7 @@
 
 from pinnsuite.problem import (
     Box,
+    Difference,
     Dirichlet,
     Disk,
     Ladder,
@@ -24,22 +25,17 @@ def poisson_discs(radius: float = 0.1) -> Problem:
     x, y = coordinates("x y")
     u = field_of("u", x, y)
     sides = ("left", "right", "bottom", "top")
-    square = Box(
-        (x, -0.5, 0.5), (y, -0.5, 0.5), names={side: "square" for side in sides}
-    )
+    square = Box((x, -0.5, 0.5), (y, -0.5, 0.5), names=dict.fromkeys(sides, "square"))
     discs = [
         Disk(x, y, (a, b), radius, name="circles")
         for a in (-0.3, 0.3)
         for b in (-0.3, 0.3)
     ]
-    domain = square
-    for disc in discs:
-        domain = domain - disc
     return Problem(
         name="poisson_discs",
         fields=[u],
         equations=[laplacian(u, (x, y))],
-        domain=domain,
+        domain=Difference(square, *discs),
         conditions=[Dirichlet(u, 1, on="square"), Dirichlet(u, 0, on="circles")],
         reference=Ladder("finite-element", {"element": "P2", "mesh_size": 0.04}),
         source=(

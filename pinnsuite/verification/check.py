@@ -1,0 +1,164 @@
+"""The pre-flight: what can be known to be wrong before anything is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinnsuite.errors import UnsupportedProblemError
+from pinnsuite.problem.conditions import Boundary, Observed, Periodic
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.form import classify
+from pinnsuite.problem.jets import lower
+from pinnsuite.registry import SOLVERS, make_solver
+from pinnsuite.verification.residual import Finding, residual_findings
+
+NUM_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the pre-flight found.
+
+    Attributes
+    ----------
+    problem
+        Its name.
+    lines
+        What was looked at and seen, for a person.
+    faults
+        What is wrong; empty if nothing is.
+    findings
+        The known solution put into the equations and conditions.
+    solvers
+        For each solver by name None, or the reason why it cannot take the problem.
+    """
+
+    problem: str
+    lines: tuple[str, ...]
+    faults: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    solvers: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def is_ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.faults
+
+
+def check(problem: Problem, *, solvers: bool = True) -> CheckReport:
+    """Look at the form, the boundaries, the corners and the known solution.
+
+    Parameters
+    ----------
+    problem
+        As the catalogue or the user made it, with its exact solution if it has one.
+    solvers
+        Whether to ask every solver if it can take the problem; this loads them all.
+    """
+    lines = [*_form_lines(problem), *_boundary_lines(problem)]
+    findings = residual_findings(problem)
+    faults = [_sentence(f) for f in findings if not f.is_ok]
+    faults += _boundary_faults(problem)
+    if findings:
+        worst = max(f.residual / f.tolerance for f in findings)
+        lines.append(
+            f"known solution in {len(findings)} equations and conditions: largest "
+            f"residual {worst:.1e} of what is allowed"
+        )
+    else:
+        lines.append(
+            "no closed form: the reference comes from these equations by refinement, "
+            "so it cannot reveal a wrong sign in them"
+        )
+    takers = _solvers(problem) if solvers else {}
+    return CheckReport(
+        problem.name, tuple(lines), tuple(faults), tuple(findings), takers
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    because = f"; {finding.suspect}" if finding.suspect else ""
+    return (
+        f"{finding.what}: the known solution leaves a residual of "
+        f"{finding.residual:.2g} of the terms' size (allowed {finding.tolerance:.0e})"
+        f"{because}"
+    )
+
+
+def _form_lines(problem: Problem) -> list[str]:
+    form = classify(problem)
+    words = ["linear" if form.is_linear else "nonlinear"]
+    if form.is_stationary:
+        words.append("stationary")
+    elif form.is_differential_algebraic:
+        words.append("differential-algebraic in time")
+    else:
+        words.append(f"order {max(form.time_orders)} in time")
+    if problem.space:
+        words.append(f"order {max(form.space_orders)} in space")
+    lowered = lower(problem.equations, problem.fields, problem.coordinates)
+    names = ", ".join(s.name for s in lowered.symbols)
+    where = [] if problem.domain is None else [problem.domain.describe()]
+    if problem.time is not None:
+        where.append(problem.time.describe())
+    lines = [
+        f"{len(problem.fields)} field(s) {', '.join(problem.field_names)}; "
+        + ", ".join(words),
+        "on " + ", ".join(where),
+        f"derivatives that occur: {names}",
+    ]
+    unknowns = [
+        f"unknown {u.symbol} in [{u.lower:g}, {u.upper:g}]" for u in problem.unknowns
+    ]
+    measured = [
+        f"{len(c.values)} measurements of {c.field}, {c.scale} misfit"
+        for c in problem.conditions_of(Observed)
+    ]
+    return [*lines, *unknowns, *measured]
+
+
+def _boundary_lines(problem: Problem) -> list[str]:
+    if problem.domain is None:
+        return []
+    lines = []
+    for name in problem.domain.boundaries:
+        size = problem.domain.boundary_measure(name)
+        held = [
+            f"{type(c).__name__}({c.field.func.__name__})"
+            for c in problem.conditions_of(Boundary)
+            if name in problem.boundaries_of(c)
+        ]
+        held += [f"Periodic({c.along})" for c in problem.conditions_of(Periodic)]
+        lines.append(
+            f"boundary {name!r} (measure {size:.4g}): {', '.join(held) or 'nothing'}"
+        )
+    return lines
+
+
+def _boundary_faults(problem: Problem) -> list[str]:
+    """Find named boundaries that hold no point at all."""
+    faults = []
+    if problem.domain is None:
+        return []
+    for name in problem.domain.boundaries:
+        points, normals = problem.domain.sample_boundary(name, NUM_SAMPLES, seed=0)
+        if len(points) == 0:
+            faults.append(f"boundary {name!r} holds no point; remove or rename it")
+        elif not np.allclose((normals**2).sum(axis=1), 1.0):
+            faults.append(f"boundary {name!r} has normals that are not of unit length")
+    return faults
+
+
+def _solvers(problem: Problem) -> dict[str, str | None]:
+    takers: dict[str, str | None] = {}
+    for name, entry in SOLVERS.items():
+        if not {"pde", "dynamics", "inverse"} & set(entry.kinds):
+            continue
+        try:
+            solver = make_solver(name, {})
+            takers[name] = solver.why_not(problem.without_answer())
+        except UnsupportedProblemError as error:
+            takers[name] = str(error)
+    return takers

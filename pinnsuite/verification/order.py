@@ -1,0 +1,169 @@
+"""Observed orders of accuracy, by manufactured solutions, against the declared ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pinnsuite.compare.metrics import relative_l2
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.manufacture import manufacture, smooth_field
+from pinnsuite.registry import make_solver
+from pinnsuite.solution.support import common_support
+from pinnsuite.solver import Progress, Refinable, silent
+from pinnsuite.verification.ladder import Rung, centred, climb
+from pinnsuite.verification.reference import exact_evaluator
+
+TOLERANCE = 0.1
+"""How far an observed order may be from the declared one."""
+
+FLOOR = 1e-12
+"""Errors below this are rounding."""
+
+SPECTRAL_ERROR = 1e-8
+"""What a spectral method must reach at the top of its ladder."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the study of one solver starts, and how many rungs it has."""
+
+    solver: str
+    options: Mapping[str, Any]
+    rungs: int = 4
+
+
+STARTS = (
+    Start("lines", {"points": 21, "order": 2}),
+    Start("lines", {"points": 21, "order": 4}),
+    Start("lines", {"points": 17, "stencil": "chebyshev"}, rungs=2),
+    Start("fourier", {"points": 32, "steps": 40}),
+    Start("finite-element", {"element": "P1", "steps": 10}),
+    Start("finite-element", {"element": "P2", "steps": 10}, rungs=3),
+    Start("ode", {"method": "DOP853", "step": 0.0}, rungs=3),
+    Start("ode", {"method": "Radau", "step": 0.0}, rungs=3),
+    Start("ode", {"method": "LSODA", "rtol": 1e-4, "atol": 1e-6}, rungs=4),
+)
+"""Every classical solver, with the variants whose order differs."""
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """One solver on one manufactured problem.
+
+    Attributes
+    ----------
+    problem, solver
+        Names; the solver's with the options that set its order.
+    expected_order, observed_order
+        None for a spectral or tolerance-controlled method.
+    error
+        Relative L2 error against the manufactured solution at the top of the ladder,
+        the worst over the fields.
+    error_estimate
+        What the ladder says of that error without knowing the solution.
+    cpu_s
+        CPU seconds of the top rung.
+    is_ok
+        The order is within `TOLERANCE`, or the spectral error is small enough.
+    note
+        What a person should know.
+    """
+
+    problem: str
+    solver: str
+    expected_order: float | None
+    observed_order: float | None
+    error: float
+    error_estimate: float
+    cpu_s: float
+    is_ok: bool
+    note: str = ""
+
+
+def verify(
+    problems: Iterable[Problem],
+    solvers: Iterable[str] | None = None,
+    *,
+    progress: Progress = silent,
+) -> list[OrderRow]:
+    """Return a row for each classical solver and problem that it takes."""
+    chosen = None if solvers is None else set(solvers)
+    tasks = [
+        (p, s) for p in problems for s in STARTS if chosen is None or s.solver in chosen
+    ]
+    rows = []
+    for i, (problem, start) in enumerate(tasks):
+        progress(i / len(tasks), f"{problem.name}: {start.solver}")
+        row = _study(problem, start)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def _study(problem: Problem, start: Start) -> OrderRow | None:
+    made = manufacture(problem, smooth_field(problem))
+    options = dict(start.options)
+    if "step" in options:
+        assert made.time is not None
+        options["step"] = (made.time.end - made.time.start) / 8
+    solver = make_solver(start.solver, options)
+    asked = made.without_answer()
+    if not isinstance(solver, Refinable) or solver.why_not(asked) is not None:
+        return None
+    support = common_support(made)
+    truth = centred(made, exact_evaluator(made)(support.points))
+    rungs: list[Rung] = []
+    errors: list[dict[str, float]] = []
+    for rung in climb(asked, solver, support):
+        rungs.append(rung)
+        errors.append(
+            {k: relative_l2(rung.fields[k], truth[k], support.weights) for k in truth}
+        )
+        if len(rungs) == start.rungs:
+            break
+    expected = solver.expected_order(asked)
+    label = _label(start)
+    if len(rungs) < start.rungs:
+        note = f"rung {len(rungs) + 1} of {start.rungs} failed"
+        bad = float("nan")
+        return OrderRow(problem.name, label, expected, None, bad, bad, 0.0, False, note)
+    worst = max(truth, key=lambda name: errors[-1][name])
+    series = [e[worst] for e in errors]
+    top, cpu_s = series[-1], rungs[-1].cpu_s
+    step = relative_l2(
+        rungs[-2].fields[worst], rungs[-1].fields[worst], support.weights
+    )
+    if expected is None:
+        is_ok = top <= max(SPECTRAL_ERROR, 1e-3 * series[0])
+        note = "no fixed order: the error falls faster than any power, or by tolerance"
+        return OrderRow(problem.name, label, None, None, top, step, cpu_s, is_ok, note)
+    seen = _observed(series)
+    if seen is None:
+        note = "errors are at rounding level from the start"
+        return OrderRow(
+            problem.name, label, expected, None, top, step, cpu_s, top < FLOOR, note
+        )
+    estimate = step / (2**expected - 1)
+    is_ok = abs(seen - expected) <= TOLERANCE
+    note = "" if is_ok else "errors " + ", ".join(f"{e:.2e}" for e in series)
+    return OrderRow(
+        problem.name, label, expected, seen, top, estimate, cpu_s, is_ok, note
+    )
+
+
+def _observed(errors: list[float]) -> float | None:
+    """Return the order of the finest two errors that are above rounding."""
+    above = [e for e in errors if e > FLOOR]
+    if len(above) < 2:
+        return None
+    return float(np.log2(above[-2] / above[-1]))
+
+
+def _label(start: Start) -> str:
+    telling = ("order", "stencil", "element", "method")
+    words = [str(v) for k, v in start.options.items() if k in telling]
+    return " ".join([start.solver, *words])

@@ -1,0 +1,343 @@
+"""The truth that others are judged by, with an error bar of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinnsuite.compare.convergence import Convergence, convergence
+from pinnsuite.errors import TruthError
+from pinnsuite.problem.definition import Evaluated, Ladder, Problem
+from pinnsuite.problem.jets import numpy_function
+from pinnsuite.registry import make_solver
+from pinnsuite.solution.cost import Clock
+from pinnsuite.solution.record import ReferencePart
+from pinnsuite.solution.record import Rung as RungPart
+from pinnsuite.solution.solution import Evaluator, Solution
+from pinnsuite.solution.support import Support, common_support
+from pinnsuite.solver import Progress, Refinable, silent
+from pinnsuite.verification import cache as store
+from pinnsuite.verification.ladder import Rung, climb, differences
+
+ROUND_OFF = 1e-14
+"""Error estimate of a closed form in double precision."""
+
+TARGET = 1e-6
+"""A ladder stops when its error estimate is this small, …"""
+
+BUDGET = 60.0
+"""… or when the next rung would take more CPU seconds than this."""
+
+MIN_RUNGS = 3
+MAX_RUNGS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A solution with its own error estimate.
+
+    Attributes
+    ----------
+    kind
+        `exact`, `evaluated`, `ladder` or `fit` (a converged least-squares fit).
+    solution
+        The fields on the common support of the problem; with an evaluator unless it
+        comes from the cache.
+    error_estimate
+        Relative L2 error by field, space and time included.
+    observed_order, expected_order
+        Of the ladder: the smallest over the fields, and what the solver declares.
+    gci
+        Grid convergence index of the worst field.
+    rungs
+        The convergence study.
+    cost
+        CPU seconds of the rung that is the reference.
+    hash
+        Key of the stored file.
+    description
+        How it was got, in words.
+    quantities
+        The problem's numbers of interest.
+    """
+
+    kind: str
+    solution: Solution
+    error_estimate: Mapping[str, float]
+    hash: str
+    description: str
+    observed_order: float | None = None
+    expected_order: float | None = None
+    gci: float | None = None
+    rungs: tuple[RungPart, ...] = ()
+    cost: float = 0.0
+    quantities: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def coefficients(self) -> Mapping[str, float]:
+        """The identified coefficients of an inverse problem."""
+        return self.solution.coefficients
+
+    def fields(self, support: Support) -> dict[str, np.ndarray]:
+        """Return the values at the points of `support`, shaped like it."""
+        values = self.solution.fields
+        if support.shape != self.solution.support.shape:
+            values = self.solution.at(support.points)
+        return {k: np.asarray(v).reshape(support.shape) for k, v in values.items()}
+
+    def part(self, identifier: str) -> ReferencePart:
+        """Return what a record says about this reference."""
+        return ReferencePart(
+            id=identifier,
+            kind=self.kind,  # type: ignore[arg-type]
+            hash=self.hash,
+            error_estimate=dict(self.error_estimate),
+            observed_order=self.observed_order,
+            expected_order=self.expected_order,
+            gci=self.gci,
+            cost=self.cost,
+            description=self.description,
+            rungs=list(self.rungs),
+        )
+
+
+def reference(
+    problem: Problem, *, cache: Path | None = None, progress: Progress = silent
+) -> Reference:
+    """Return the reference of `problem`: exact, evaluated, or a classical ladder.
+
+    Parameters
+    ----------
+    problem
+        With its `exact` or `reference`; without either a ladder is chosen.
+    cache
+        Folder of stored references, by default the user's cache.
+    progress
+        Told about each rung.
+
+    Raises
+    ------
+    TruthError
+        If no classical solver takes the problem, or its ladder does not converge.
+    """
+    folder = store.default_folder() if cache is None else cache
+    support = common_support(problem)
+    ladder = _ladder(problem)
+    content = {
+        "schema": 1,
+        "definition": problem.definition_hash,
+        "support": [list(support.shape), float(support.points.sum())],
+        "quantities": sorted(problem.quantities),
+        "how": "known" if ladder is None else [ladder.solver, dict(ladder.options)],
+    }
+    key = store.key_of(content)
+    found = store.fetch(folder, key)
+    if found is not None:
+        return _from_cache(key, *found)
+    if ladder is None:
+        made = _known(problem, support, key)
+    else:
+        made = _climbed(problem, ladder, support, key, progress)
+    about = {
+        "part": made.part("").model_dump(),
+        "quantities": dict(made.quantities),
+    }
+    store.store(folder, key, made.solution, about)
+    return made
+
+
+def _from_cache(key: str, solution: Solution, about: dict[str, Any]) -> Reference:
+    part = ReferencePart.model_validate(about["part"])
+    return Reference(
+        kind=part.kind,
+        solution=solution,
+        error_estimate=part.error_estimate,
+        hash=key,
+        description=part.description,
+        observed_order=part.observed_order,
+        expected_order=part.expected_order,
+        gci=part.gci,
+        rungs=tuple(part.rungs),
+        cost=part.cost,
+        quantities=about["quantities"],
+    )
+
+
+def _known(problem: Problem, support: Support, key: str) -> Reference:
+    clock = Clock()
+    if problem.exact is not None:
+        evaluate, estimate, words = exact_evaluator(problem), ROUND_OFF, "closed form"
+        kind = "exact"
+    else:
+        assert isinstance(problem.reference, Evaluated)
+        evaluate = problem.reference.evaluate
+        estimate = problem.reference.error_estimate
+        words, kind = problem.reference.description, "evaluated"
+    with clock.phase("solve"):
+        values = evaluate(support.points)
+    fields = {k: np.reshape(v, support.shape) for k, v in values.items()}
+    solution = Solution(support, fields, evaluator=evaluate, cost=clock.cost())
+    return Reference(
+        kind=kind,
+        solution=solution,
+        error_estimate=dict.fromkeys(problem.field_names, estimate),
+        hash=key,
+        description=words,
+        cost=clock.cost().total,
+        quantities={k: q(evaluate) for k, q in problem.quantities.items()},
+    )
+
+
+def exact_evaluator(problem: Problem) -> Evaluator:
+    """Return the closed-form solution as a function of points."""
+    assert problem.exact is not None
+    expressions = [problem.exact[f] for f in problem.fields]
+    function = numpy_function(problem.coordinates, expressions)
+
+    def evaluate(points: np.ndarray) -> Mapping[str, np.ndarray]:
+        values = function(*points.T)
+        return {
+            name: np.array(np.broadcast_to(np.asarray(v, dtype=float), len(points)))
+            for name, v in zip(problem.field_names, values, strict=True)
+        }
+
+    return evaluate
+
+
+def _ladder(problem: Problem) -> Ladder | None:
+    """Return the ladder to climb; None where the solution is known."""
+    if problem.exact is not None or isinstance(problem.reference, Evaluated):
+        return None
+    if isinstance(problem.reference, Ladder):
+        return problem.reference
+    reasons = []
+    for name, options in STARTS.items():
+        solver = make_solver(name, options)
+        reason = solver.why_not(problem)
+        if reason is None:
+            return Ladder(name, options)
+        reasons.append(f"{name}: {reason}")
+    raise TruthError(
+        f"No reference for {problem.name!r}: it has no exact solution, and no "
+        "classical solver takes it (" + "; ".join(reasons) + "). Give `exact` or "
+        "`reference`."
+    )
+
+
+STARTS: Mapping[str, Mapping[str, Any]] = {
+    "least-squares": {},
+    "ode": {"rtol": 1e-9, "atol": 1e-11},
+    "fourier": {"points": 64, "steps": 200},
+    "lines": {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12},
+    "finite-element": {"element": "P2"},
+}
+"""Where a ladder starts when the author names none, in the order of preference."""
+
+
+def _climbed(
+    problem: Problem, ladder: Ladder, support: Support, key: str, progress: Progress
+) -> Reference:
+    first = make_solver(ladder.solver, ladder.options)
+    if not isinstance(first, Refinable):
+        raise TruthError(
+            f"The reference of {problem.name!r} names the solver {ladder.solver!r}, "
+            "which cannot be refined; name a classical one."
+        )
+    reason = first.why_not(problem)
+    if reason is not None:
+        raise TruthError(
+            f"The reference of {problem.name!r} names the solver {ladder.solver!r}, "
+            f"which cannot take it: {reason}."
+        )
+    asked = problem.without_answer()
+    order = first.expected_order(asked)
+    needed = 2 if order is None else MIN_RUNGS
+    rungs: list[Rung] = []
+    marks = [time.process_time()]
+    for rung in climb(asked, first, support):
+        rungs.append(rung)
+        marks.append(time.process_time())
+        progress(min(len(rungs) / needed, 1.0), f"{rung.solver!r}: {rung.cpu_s:.2f} s")
+        if len(rungs) < needed:
+            continue
+        studies = _studies(rungs, support, order)
+        worst = max(s.error_estimate for s in studies.values())
+        if worst <= TARGET or len(rungs) == MAX_RUNGS:
+            break
+        # The next rung grows as the last one did, by a factor of two at the least.
+        growth = (marks[-1] - marks[-2]) / max(marks[-2] - marks[-3], 1e-3)
+        if marks[-1] - marks[0] + (marks[-1] - marks[-2]) * max(growth, 2.0) > BUDGET:
+            break
+    if len(rungs) < needed:
+        raise TruthError(
+            f"The ladder of {problem.name!r} ({ladder.solver}) gave {len(rungs)} good "
+            f"solves and {needed} are needed: the next one failed. Start it from other "
+            "options."
+        )
+    return _from_rungs(problem, ladder, rungs, support, key, order)
+
+
+def _studies(
+    rungs: list[Rung], support: Support, order: float | None
+) -> dict[str, Convergence]:
+    """Return what the last three rungs show, by field."""
+    steps = differences([r.fields for r in rungs[-3:]], support)
+    if order is not None:
+        return {name: convergence(s, expected_order=order) for name, s in steps.items()}
+    # Spectral accuracy or tolerance control: there is no order, and the last difference
+    # is the error of the rung before, an upper bound for the last one.
+    return {
+        name: Convergence(None, max(s[-1], ROUND_OFF), 3 * s[-1], 3.0)
+        for name, s in steps.items()
+    }
+
+
+def _from_rungs(
+    problem: Problem,
+    ladder: Ladder,
+    rungs: list[Rung],
+    support: Support,
+    key: str,
+    order: float | None,
+) -> Reference:
+    studies = _studies(rungs, support, order)
+    best = rungs[-1]
+    worst = max(studies, key=lambda name: studies[name].error_estimate)
+    estimate = studies[worst].error_estimate
+    steps = differences([r.fields for r in rungs], support)[worst]
+    if not np.isfinite(estimate):
+        raise TruthError(
+            f"The ladder of {problem.name!r} ({ladder.solver}) does not converge: "
+            f"field {worst!r} changes by {steps} from rung to rung. Start it finer."
+        )
+    # The error of a coarser rung is what is still to come.
+    errors: list[float | None] = [
+        sum(steps[i:]) + estimate for i in range(len(rungs) - 1)
+    ]
+    errors.append(estimate)
+    shaped = {k: np.reshape(v, support.shape) for k, v in best.fields.items()}
+    return Reference(
+        kind="fit" if problem.unknowns else "ladder",
+        solution=replace(best.solution, support=support, fields=shaped, snapshots=()),
+        error_estimate={k: s.error_estimate for k, s in studies.items()},
+        hash=key,
+        description=(
+            f"{ladder.solver}, {len(rungs)} rungs, the last one {best.solver!r}"
+        ),
+        observed_order=studies[worst].observed_order,
+        expected_order=order,
+        gci=studies[worst].gci,
+        rungs=tuple(
+            RungPart(label=repr(r.solver), dofs=r.dofs, error=e, cpu_s=r.cpu_s)
+            for r, e in zip(rungs, errors, strict=True)
+        ),
+        cost=best.cpu_s,
+        quantities={
+            k: float(q(best.solution.at)) for k, q in problem.quantities.items()
+        },
+    )
