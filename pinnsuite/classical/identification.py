@@ -109,7 +109,8 @@ def _hankel(signal: np.ndarray, rows: int) -> np.ndarray:
     """Return the matrix with entries `signal[row + column]` over √columns."""
     columns = len(signal) - rows + 1
     hankel: np.ndarray = scipy.linalg.hankel(signal[:rows], signal[rows - 1 :])
-    return hankel / np.sqrt(columns)
+    hankel /= np.sqrt(columns)
+    return hankel
 
 
 def _input_matrices(
