@@ -76,12 +76,27 @@ class Entry:
         The file.
     statement
         The docstring.
+    kind
+        `pde`, `dynamics` or `signal`.
+    dimension
+        Space coordinates of equations, axes of a signal; None where the file's text
+        does not show it.
+    reference
+        `exact`, `evaluated`, `ladder: SOLVER`, `data`, or `none` where none is named.
     """
 
     name: str
     returns: str
     path: Path
     statement: str
+    kind: str
+    dimension: int | None
+    reference: str
+
+    @property
+    def title(self) -> str:
+        """The first line of the statement."""
+        return self.statement.partition("\n")[0]
 
     def make(self, **parameters: Any) -> AnyProblem:
         """Call the function, check its arguments and note them in the problem.
@@ -181,9 +196,69 @@ def entries_of(path: Path) -> list[Entry]:
         if isinstance(node, ast.FunctionDef) and node.returns is not None:
             returns = ast.unparse(node.returns).strip("'\"").rpartition(".")[2]
             if returns in KINDS and not node.name.startswith("_"):
-                statement = ast.get_docstring(node) or ""
-                found.append(Entry(node.name, returns, path, statement))
+                found.append(_entry(node, returns, path, tree))
     return found
+
+
+def _entry(
+    node: ast.FunctionDef, returns: str, path: Path, module: ast.Module
+) -> Entry:
+    """Read off the text what a list shows, so that listing runs and loads nothing."""
+    keywords = _keywords(node, returns)
+    kind, reference = "pde", _reference(keywords)
+    dimension: int | None = None
+    if returns == "SignalProblem":
+        kind, reference = "signal", "data"
+        axes = keywords.get("coordinates")
+        dimension = len(axes.keys) if isinstance(axes, ast.Dict) else None
+    elif returns == "Family":
+        member = ast.unparse(keywords["make"]) if "make" in keywords else ""
+        for other in module.body:
+            if isinstance(other, ast.FunctionDef) and other.name == member:
+                inner = _entry(other, "Problem", path, module)
+                dimension, reference = inner.dimension, inner.reference
+    elif "domain" not in keywords:
+        kind, dimension = "dynamics", 0
+    else:
+        names = _coordinate_names(node) or _coordinate_names(module)
+        dimension = len(names) - ("time" in keywords) if names else None
+    statement = ast.get_docstring(node) or ""
+    return Entry(node.name, returns, path, statement, kind, dimension, reference)
+
+
+def _called(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _keywords(node: ast.FunctionDef, name: str) -> dict[str | None, ast.expr]:
+    """Return the keyword arguments with which the function calls `name`."""
+    found: dict[str | None, ast.expr] = {}
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and _called(call) == name:
+            found |= {k.arg: k.value for k in call.keywords}
+    return found
+
+
+def _coordinate_names(node: ast.AST) -> list[str]:
+    """Return the names in the first `coordinates("t x y")` below `node`."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and _called(call) == "coordinates" and call.args:
+            text = call.args[0]
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                return text.value.replace(",", " ").split()
+    return []
+
+
+def _reference(keywords: Mapping[str | None, ast.expr]) -> str:
+    if "exact" in keywords:
+        return "exact"
+    named = keywords.get("reference")
+    if not isinstance(named, ast.Call):
+        return "none"
+    first = named.args[0] if named.args else None
+    if _called(named) == "Ladder" and isinstance(first, ast.Constant):
+        return f"ladder: {first.value!s}"
+    return _called(named).lower()
 
 
 def entries(folder: Path | None = None) -> Mapping[str, Entry]:

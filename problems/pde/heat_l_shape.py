@@ -31,8 +31,8 @@ def heat_l_shape(conductivity: float = 0.5, heat_transfer: float = 2.0) -> Probl
     - "insulated" (the rest): ∂u/∂n = 0
 
     The mesh is a gmsh file whose physical groups carry these names. At the re-entrant
-    corner the gradient behaves like r^(-1/3), so uniform refinement converges with order
-    4/3 in L2, whatever the element.
+    corner the gradient behaves like r^(-1/3), so uniform refinement converges with
+    order 4/3 in L2, whatever the element.
     """
     t, x, y = coordinates("t x y")
     u = field_of("u", t, x, y)

@@ -82,3 +82,11 @@ def test_reading_the_names_does_not_run_the_file(tmp_path):
 def test_a_missing_data_file_is_named():
     with pytest.raises(DefinitionError, match=r"data/README"):
         data_file("measured/nothing.csv")
+
+
+@pytest.mark.parametrize("name", ["burgers", "heat_l_shape", "lorenz", "burgers_family"])
+def test_what_a_list_shows_is_what_the_problem_is(name):
+    entry = entries()[name]
+    made = entry.make()
+    assert entry.kind == made.kind
+    assert entry.dimension == made.dimension
