@@ -212,9 +212,10 @@ def _entry(
         axes = keywords.get("coordinates")
         dimension = len(axes.keys) if isinstance(axes, ast.Dict) else None
     elif returns == "Family":
-        member = ast.unparse(keywords["make"]) if "make" in keywords else ""
+        make = keywords.get("make", ast.Constant(None))
+        named = {n.id for n in ast.walk(make) if isinstance(n, ast.Name)}
         for other in module.body:
-            if isinstance(other, ast.FunctionDef) and other.name == member:
+            if isinstance(other, ast.FunctionDef) and other.name in named:
                 inner = _entry(other, "Problem", path, module)
                 dimension, reference = inner.dimension, inner.reference
     elif "domain" not in keywords:

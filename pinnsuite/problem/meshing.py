@@ -23,7 +23,7 @@ _SHORT, _LONG = 0.7, 1.4  # inner edges beyond these lose a point or get one
 _COARSE = 1.8  # boundary edges beyond this are halved; below 1.6 that may not end
 _GRADING = 0.3  # growth of the wanted length per unit of distance
 _EDGES_PER_TURN = 16
-_FINEST = 1e-3  # of the size: an outline that needs shorter edges is refused
+_FINEST = 0.01  # of the size: an outline that needs shorter edges is refused
 
 
 def mesh_segment(ends: Array, sides: Sequence[str], size: float) -> Mesh:
@@ -305,6 +305,11 @@ def _lattice(
     chosen = []
     for level in range(max(levels, 0) + 1):
         step = outline.size / 2**level
+        # A length of up to √2 steps is wanted only this near to edges as short as that.
+        near = outline.points[outline.spacing <= np.sqrt(2) * step]
+        reach = np.sqrt(2) * step / _GRADING
+        if level > 0 and len(near):
+            box = np.stack([near.min(axis=0) - reach, near.max(axis=0) + reach], axis=1)
         x = np.arange(box[0, 0] + 0.5 * step, box[0, 1], step)
         y = np.arange(box[1, 0] + 0.5 * step, box[1, 1], step * np.sqrt(0.75))
         lattice = np.stack(np.meshgrid(x, y), axis=-1)
