@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from pinnsuite.problem import field_of as field_of
     from pinnsuite.problem import grad as grad
     from pinnsuite.problem import laplacian as laplacian
+    from pinnsuite.problem import load as load
     from pinnsuite.problem import manufacture as manufacture
     from pinnsuite.problem import normal as normal
     from pinnsuite.solution import Solution as Solution
     from pinnsuite.solution import Status as Status
     from pinnsuite.verification import check as check
+    from pinnsuite.verification import judge as judge
     from pinnsuite.verification import reference as reference
 
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """Problems: fields, equations, domains, conditions, data, and what follows."""
 
 from pinnsuite.problem.catalog import data_file as data_file
+from pinnsuite.problem.catalog import load as load
 from pinnsuite.problem.conditions import Dirichlet as Dirichlet
 from pinnsuite.problem.conditions import Flux as Flux
 from pinnsuite.problem.conditions import Initial as Initial

@@ -327,3 +327,18 @@ def _in_file(path: Path, function: str) -> Entry:
             + ", ".join(f"{path}:{name}" for name in found)
         )
     return next(iter(found.values()))
+
+
+def load(target: str, **parameters: Any) -> AnyProblem:
+    """Return a problem by name, or from a file of your own.
+
+    `load("burgers", viscosity=0.02)`, `load("fisher.py")`, `load("mine.py:second")`.
+
+    Raises
+    ------
+    OptionError
+        If there is no such problem or parameter.
+    DefinitionError
+        If the problem is not well defined.
+    """
+    return find(target).make(**parameters)
