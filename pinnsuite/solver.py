@@ -13,6 +13,7 @@ from pinnsuite.solution.solution import Solution
 from pinnsuite.solution.support import Dataset
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called by a solver now and then; what it does is the caller's business."""
 
