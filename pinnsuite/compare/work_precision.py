@@ -1,0 +1,216 @@
+"""Error against time: curves, the best of them, and how long each error takes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pinnsuite.solution.record import Record
+from pinnsuite.solution.solution import Status
+
+LEARNED = ("pinn", "operator", "neural-de")
+"""Families that are trained; the others are what they are compared with."""
+
+LEVELS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""Errors of the time-to-error table."""
+
+MOMENTS = (1.0, 10.0, 60.0, 600.0)
+"""CPU seconds of the error-at-time table."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An error and the CPU seconds it took."""
+
+    error: float
+    cpu_s: float
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one solver offers: classical by resolution, learned by seed over time.
+
+    Attributes
+    ----------
+    points
+        Sorted by CPU seconds.
+    seed
+        None for a deterministic solver.
+    """
+
+    name: str
+    family: str
+    points: tuple[Point, ...]
+    seed: int | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it was trained."""
+        return self.family in LEARNED
+
+
+def is_learned(record: Record) -> bool:
+    """Say whether the record's solver was trained."""
+    return record.solver.family in LEARNED
+
+
+def usable_error(record: Record) -> float:
+    """Return the error that a run ended with, infinite unless it ended well.
+
+    A run whose budget ended still has its error; one that failed has none.
+    """
+    done = record.status in (Status.OK, Status.NOT_REACHED)
+    value = record.error.value
+    return value if done and value is not None else math.inf
+
+
+def configuration(record: Record) -> str:
+    """Return what two runs share that differ in their seed alone."""
+    options = {k: v for k, v in record.solver.options.items() if k != "seed"}
+    return f"{record.solver.id}{sorted(options.items(), key=str)}"
+
+
+def anytime(record: Record) -> tuple[Point, ...]:
+    """Return what a run had reached when: its trace, then its end.
+
+    Traces hold the relative L2 error; for another metric only the end counts.
+    """
+    points = []
+    if record.error.metric == "relative_l2":
+        points = [
+            Point(e, cpu) for cpu, _, _, e in record.trace if e is not None and cpu > 0
+        ]
+    end = usable_error(record)
+    if math.isfinite(end):
+        last = max([record.compared_s, *(p.cpu_s for p in points)])
+        points.append(Point(end, last))
+    return tuple(sorted(points, key=lambda p: p.cpu_s))
+
+
+def time_to_error(record: Record, level: float) -> float:
+    """Return the CPU seconds after which a run stays at or below `level`.
+
+    It is infinite for a run that ended above: a solver cannot know that it was better
+    before. Between two entries of the trace the later one counts.
+    """
+    if usable_error(record) > level:
+        return math.inf
+    reached = math.inf
+    for point in reversed(anytime(record)):
+        if point.error > level:
+            break
+        reached = point.cpu_s
+    return reached
+
+
+def error_at(record: Record, cpu_s: float) -> float:
+    """Return the error that a run had after `cpu_s`, infinite before its first one."""
+    before = [p.error for p in anytime(record) if p.cpu_s <= cpu_s]
+    return before[-1] if before else math.inf
+
+
+def _resolution_label(record: Record) -> str:
+    dofs = record.solver.dofs
+    return "" if dofs is None else f"{dofs:,} unknowns"
+
+
+def curves(records: Iterable[Record]) -> list[Curve]:
+    """Return the work-precision curves of one problem's records.
+
+    Classical runs of one solver are joined, one point a resolution; those whose words
+    or order differ (another scheme) make a curve of their own. Every seed of a learned
+    solver makes a curve. Runs without an error make none.
+    """
+    joined: dict[tuple[str, str], list[Record]] = {}
+    found = []
+    for record in records:
+        if is_learned(record):
+            points = anytime(record)
+            if points:
+                solver = record.solver
+                seed = record.seed.init
+                found.append(Curve(solver.id, solver.family, points, seed))
+        elif math.isfinite(usable_error(record)):
+            joined.setdefault((record.solver.id, _scheme(record)), []).append(record)
+    schemes: dict[str, int] = {}
+    for solver_id, _ in joined:
+        schemes[solver_id] = schemes.get(solver_id, 0) + 1
+    for (solver_id, scheme), group in joined.items():
+        name = f"{solver_id} ({scheme})" if schemes[solver_id] > 1 else solver_id
+        points = tuple(
+            sorted(
+                (
+                    Point(usable_error(r), r.compared_s, _resolution_label(r))
+                    for r in group
+                ),
+                key=lambda p: p.cpu_s,
+            )
+        )
+        found.append(Curve(name, group[0].solver.family, points))
+    return sorted(found, key=lambda c: (c.is_learned, c.name, c.seed or 0))
+
+
+def _scheme(record: Record) -> str:
+    """Return the options that are choices rather than resolutions, as words."""
+    return ", ".join(
+        f"{v}" if isinstance(v, str) else f"{k} {v}"
+        for k, v in sorted(record.solver.options.items())
+        if isinstance(v, str) or k in ("order", "degree")
+    )
+
+
+def pareto_front(points: Iterable[Point]) -> list[Point]:
+    """Return the points that no other beats in both error and time, fastest first."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.cpu_s, p.error)):
+        if not front or point.error < front[-1].error:
+            front.append(point)
+    return front
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How one solver reaches one error.
+
+    Attributes
+    ----------
+    cpu_s
+        Median CPU seconds of the runs that reach it; of a classical solver, those of
+        its cheapest run. None where none does.
+    share
+        Of the seeds (learned) that reach it; 1 or 0 for a classical solver.
+    """
+
+    cpu_s: float | None
+    share: float
+
+
+def time_to_error_table(
+    records: Sequence[Record], levels: Sequence[float] = LEVELS
+) -> dict[str, list[Reach]]:
+    """Return, by solver, how it reaches each level, records of one problem given.
+
+    Every run of a learned solver counts in the share, the failed ones too.
+    """
+    by_solver: dict[str, list[Record]] = {}
+    for record in records:
+        by_solver.setdefault(record.solver.id, []).append(record)
+    return {
+        name: [_reach(group, level) for level in levels]
+        for name, group in sorted(
+            by_solver.items(), key=lambda item: (is_learned(item[1][0]), item[0])
+        )
+    }
+
+
+def _reach(group: Sequence[Record], level: float) -> Reach:
+    seconds = [time_to_error(r, level) for r in group]
+    finite = [s for s in seconds if math.isfinite(s)]
+    if not finite:
+        return Reach(None, 0.0)
+    if is_learned(group[0]):
+        return Reach(statistics.median(finite), len(finite) / len(seconds))
+    return Reach(min(finite), 1.0)

@@ -1,0 +1,99 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinnsuite.compare.work_precision import (
+    Point,
+    curves,
+    error_at,
+    pareto_front,
+    time_to_error,
+    time_to_error_table,
+)
+from pinnsuite.solution.solution import Status
+from tests.records import lines, pinn, record
+
+TRACE = [
+    (1.0, 1.0, 0.5, 1e-1),
+    (2.0, 2.0, 0.4, 8e-3),
+    (4.0, 4.0, 0.3, 2e-2),
+    (8.0, 8.0, 0.2, 5e-3),
+]
+
+
+def test_an_error_is_reached_when_the_run_stays_there():
+    run = pinn([4e-3], cpu_s=9.0, trace=TRACE)[0]
+    assert time_to_error(run, 1e-1) == 1.0
+    assert time_to_error(run, 1e-2) == 8.0
+    assert time_to_error(run, 4e-3) == 9.0
+    assert time_to_error(run, 1e-3) == math.inf
+
+
+def test_a_run_that_ended_worse_did_not_reach():
+    run = pinn([5e-2], cpu_s=9.0, trace=TRACE)[0]
+    assert time_to_error(run, 1e-2) == math.inf
+    failed = pinn([5e-2], cpu_s=9.0, trace=TRACE, status=Status.NAN)[0]
+    assert time_to_error(failed, 1e-1) == math.inf
+
+
+def test_error_at_a_moment_is_the_last_one_known():
+    run = pinn([4e-3], cpu_s=9.0, trace=TRACE)[0]
+    assert [error_at(run, s) for s in (0.5, 1.0, 3.0, 5.0, 100.0)] == [
+        math.inf,
+        1e-1,
+        8e-3,
+        2e-2,
+        4e-3,
+    ]
+
+
+def test_resolutions_are_joined_and_seeds_are_not():
+    runs = [*lines((1e-2, 0.3), (1e-3, 0.1)), *pinn([1e-3, 2e-3], trace=TRACE)]
+    classical, one, two = curves(runs)
+    assert [p.cpu_s for p in classical.points] == [0.1, 0.3]
+    assert classical.points[0].label == "64 unknowns"
+    assert (one.seed, two.seed) == (0, 1)
+    assert len(one.points) == 5
+
+
+def test_another_scheme_is_another_curve():
+    runs = [
+        record(error=1e-3, options={"num_points": 10, "method": m, "order": p})
+        for m, p in [("fd", 2), ("fd", 4), ("chebyshev", 2)]
+    ]
+    assert [c.name for c in curves(runs)] == [
+        "lines (chebyshev, order 2)",
+        "lines (fd, order 2)",
+        "lines (fd, order 4)",
+    ]
+
+
+def test_runs_without_an_error_make_no_curve():
+    assert curves([record(error=None), record(status=Status.CRASHED)]) == []
+
+
+@given(st.lists(st.tuples(st.floats(1e-9, 1), st.floats(1e-3, 1e3)), min_size=1))
+def test_no_point_beats_one_of_the_front(pairs):
+    points = [Point(e, s) for e, s in pairs]
+    front = pareto_front(points)
+    assert front
+    for p in front:
+        assert not any(
+            q.error <= p.error
+            and q.cpu_s <= p.cpu_s
+            and (q.error, q.cpu_s) != (p.error, p.cpu_s)
+            for q in points
+        )
+    for q in points:
+        assert any(p.error <= q.error and p.cpu_s <= q.cpu_s for p in front)
+
+
+def test_the_table_gives_the_share_of_seeds_and_the_cheapest_grid():
+    runs = [*lines((5e-2, 0.1), (5e-3, 0.3), (2e-3, 0.9)), *pinn([5e-2, 4e-3, None])]
+    table = time_to_error_table(runs, levels=(1e-1, 1e-2, 1e-3))
+    assert list(table) == ["lines", "pinn"]
+    assert [r.cpu_s for r in table["lines"]] == [0.1, 0.3, None]
+    assert [r.share for r in table["pinn"]] == pytest.approx([2 / 3, 1 / 3, 0])
+    assert table["pinn"][1].cpu_s == pytest.approx(66.0)
