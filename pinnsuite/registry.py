@@ -29,7 +29,8 @@ class SolverEntry:
         What it is for: `pde`, `dynamics`, `inverse`, `family` or a task of signals;
         empty if not known. Within them the solver's own `why_not` decides.
     package
-        The distribution that does the work; its version goes into the record.
+        The distribution that does the work, whose version goes into the record; empty
+        for a solver of your own.
     summary
         One line for `pinnsuite list solvers`.
     """
@@ -50,7 +51,7 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "method of lines on intervals and boxes: finite differences or Chebyshev",
     ),
     "fourier": SolverEntry(
-        "pinnsuite.classical.fourier:FourierETDRK4",
+        "pinnsuite.classical.spectral:FourierETDRK4",
         "classical",
         ("pde", "family"),
         "numpy",
@@ -200,7 +201,7 @@ def find_solver(name: str) -> SolverEntry:
     if file.endswith(".py"):
         if not Path(file).is_file():
             raise OptionError(f"There is no file {file} to take solver {cls!r} from.")
-        return SolverEntry(name, "", (), "pinnsuite", "")
+        return SolverEntry(name, "", (), "", "")
     raise OptionError(
         unknown_name("solver", name, SOLVERS)
         + " A solver of your own is given as path/to/file.py:Class."
