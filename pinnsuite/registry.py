@@ -156,7 +156,7 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "DeepXDE's DeepONet for a family of problems",
     ),
     "neural-ode": SolverEntry(
-        "pinnsuite.neural.neural_ode:NeuralODE",
+        "pinnsuite.neural.dynamics.neural_ode:NeuralODE",
         "neural-de",
         ("forecast",),
         "torch",

@@ -265,7 +265,7 @@ def run(
         ) from error
 
 
-def _silent(event: Event) -> None:  # noqa: ARG001
+def _silent(event: Event) -> None:
     """Tell nobody."""
 
 

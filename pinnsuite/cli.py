@@ -1,0 +1,575 @@
+"""The command line. Heavy modules are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnsuite.errors import OptionError, PinnsuiteError
+
+if TYPE_CHECKING:
+    from pinnsuite.problem.catalog import Entry
+    from pinnsuite.solution.record import Record
+    from pinnsuite.suite.runner import Event
+    from pinnsuite.suite.task import Task
+
+OK, NOT_OK, BAD_INPUT, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="State a differential equation once; solve it by classical and learned "
+    "solvers, and compare them honestly.",
+    epilog="Exit codes: 0 all ok, 1 some run is not ok, 2 bad input, 3 a check failed, "
+    "130 interrupted.",
+)
+
+
+class Listed(StrEnum):
+    """What can be listed."""
+
+    problems = "problems"
+    solvers = "solvers"
+    suites = "suites"
+
+
+class Format(StrEnum):
+    """File formats for ParaView."""
+
+    vtu = "vtu"
+    xdmf = "xdmf"
+
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")
+]
+Problems = Annotated[
+    Path | None,
+    typer.Option("--problems", metavar="DIR", help="Folder of your own problems."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the problem."),
+]
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one clear message and status 2."""
+    # TERM ends like Ctrl-C: what runs is recorded as interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except PinnsuiteError as error:
+        print(f"pinnsuite: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:
+        # Who read our output has left (`pinnsuite list | head`).
+        sys.stderr.close()
+        sys.exit(NOT_OK)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[Listed, typer.Argument()] = Listed.problems,
+    problems: Problems = None,
+    as_json: Json = False,
+) -> None:
+    """List the problems, the solvers or the suites that there are."""
+    rows = {
+        Listed.problems: lambda: _problem_rows(problems),
+        Listed.solvers: _solver_rows,
+        Listed.suites: _suite_rows,
+    }[what]()
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+
+
+def _problem_rows(folder: Path | None) -> list[dict[str, Any]]:
+    from pinnsuite.problem.catalog import entries
+
+    return [
+        {
+            "name": e.name,
+            "kind": e.kind,
+            "dimension": e.dimension,
+            "reference": e.reference,
+            "title": e.title,
+        }
+        for e in entries(folder).values()
+    ]
+
+
+def _solver_rows() -> list[dict[str, Any]]:
+    from pinnsuite.registry import SOLVERS
+
+    return [
+        {
+            "name": name,
+            "family": entry.family,
+            "for": ", ".join(entry.kinds),
+            "by": entry.package,
+            "summary": entry.summary,
+        }
+        for name, entry in SOLVERS.items()
+    ]
+
+
+def _suite_rows() -> list[dict[str, Any]]:
+    from pinnsuite.problem.catalog import problem_folder
+    from pinnsuite.suite.suite import load_table
+
+    tables = {
+        path: load_table(path)
+        for path in sorted((problem_folder() / "suites").glob("*.toml"))
+    }
+    return [
+        {
+            "name": path.stem,
+            "cases": len(table.get("case", [])),
+            "file": str(path),
+            "title": table.get("title", ""),
+        }
+        for path, table in tables.items()
+    ]
+
+
+@app.command()
+def check(
+    target: Annotated[str, typer.Argument(help="A problem's name or its file.")],
+    parameters: Set = None,
+    problems: Problems = None,
+    as_json: Json = False,
+) -> None:
+    """Check a problem before anything is solved; put its known solution into it."""
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.verification.check import check as check_problem
+
+    problem = _entry(target, problems).make(**_assignments(parameters))
+    if not isinstance(problem, Problem):
+        raise OptionError(
+            f"{problem.name!r} is a {type(problem).__name__}: it states data, and was "
+            "checked when it was made. `check` is for equations."
+        )
+    report = check_problem(problem)
+    if as_json:
+        _print_json(
+            {
+                "problem": report.problem,
+                "ok": report.is_ok,
+                "lines": list(report.lines),
+                "faults": list(report.faults),
+                "solvers": report.solvers,
+            }
+        )
+    else:
+        print(report.problem)
+        for line in report.lines:
+            print(f"  {line}")
+        for name, reason in report.solvers.items():
+            print(f"  {name}: {'takes it' if reason is None else f'no: {reason}'}")
+        for fault in report.faults:
+            print(f"FAULT {fault}")
+        print("Nothing is wrong." if report.is_ok else "This must be mended first.")
+    if not report.is_ok:
+        raise typer.Exit(GATE_FAILED)
+
+
+@app.command()
+def run(
+    target: Annotated[
+        str, typer.Argument(help="A suite (.toml), a problem's name, or its file.")
+    ],
+    solver: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,…]",
+            help="A solver with its options; may be given again. "
+            "Without it, all that suit the problem.",
+        ),
+    ] = None,
+    parameters: Set = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="CPU time after which a solver stops, such as 60s."),
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(help="Wall-clock time after which a run is ended, such as 10m."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed; may be given again.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: results/NAME.")
+    ] = None,
+    problems: Problems = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first run that is not ok.")
+    ] = False,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Run again what failed, crashed or met a limit."),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="More than 1000 runs are meant.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run solvers on a problem, or a whole suite; run again to resume."""
+    from pinnsuite.suite.suite import load_table
+
+    is_suite = target.endswith(".toml")
+    if is_suite:
+        if solver or parameters or budget or time_limit or seed:
+            raise OptionError(
+                f"{target} says itself which solvers run and how; --solver, --set, "
+                "--budget, --time-limit and --seed are for single problems."
+            )
+        table, base = load_table(Path(target)), Path(target).parent
+        name = Path(target).stem
+    else:
+        entry = _entry(target, problems)
+        table = _case(target, solver, parameters, budget, time_limit, seed)
+        base, name = Path(), entry.name
+    results = out or Path("results") / name
+    try:
+        tasks, records, is_interrupted = _run_all(
+            table,
+            results,
+            base=base,
+            folder=problems,
+            source=target if is_suite else None,
+            is_large_ok=yes,
+            jobs=jobs,
+            fail_fast=fail_fast,
+            retry=retry,
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        _print_json([json.loads(r.to_json()) for r in records])
+    else:
+        _print_results(tasks, records, results)
+    if is_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if any(r.status == "bad_reference" for r in records):
+        raise typer.Exit(GATE_FAILED)
+    if len(records) < len(tasks) or any(r.status != "ok" for r in records):
+        raise typer.Exit(NOT_OK)
+
+
+def _case(
+    target: str,
+    solvers: list[str] | None,
+    parameters: list[str] | None,
+    budget: str | None,
+    time_limit: str | None,
+    seeds: list[int] | None,
+) -> dict[str, Any]:
+    """Return the suite that a command line stands for."""
+    from pinnsuite.suite.options import parse_solver
+
+    case: dict[str, Any] = {
+        "problem": target,
+        "parameters": _assignments(parameters),
+        "budget": budget,
+        "time_limit": time_limit,
+        "seeds": seeds,
+        "solvers": [parse_solver(s) for s in solvers] if solvers else None,
+    }
+    return {"case": [{k: v for k, v in case.items() if v is not None}]}
+
+
+def _run_all(
+    table: dict[str, Any],
+    results: Path,
+    *,
+    base: Path,
+    folder: Path | None,
+    source: str | None,
+    is_large_ok: bool,
+    **how: Any,
+) -> tuple[list[Task], list[Record], bool]:
+    from pinnsuite.suite import runner
+
+    with _watching() as (say, tell):
+        say("Building problems and solvers …")
+        tasks, commit = runner.expand_apart(
+            table, base=base, folder=folder, source=source, is_large_ok=is_large_ok
+        )
+        say(f"{len(tasks)} runs, results in {results}")
+        outcome = runner.run(
+            tasks,
+            results,
+            command=" ".join(["pinnsuite", *sys.argv[1:]]),
+            commit=commit,
+            tell=tell(len(tasks)),
+            **how,
+        )
+    return tasks, outcome.records, outcome.is_interrupted
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[
+    tuple[Callable[[str], None], Callable[[int], Callable[[Event], None]]]
+]:
+    """Show progress on standard error: live on a terminal, else a line an event."""
+    if not sys.stderr.isatty():
+        yield _say, _line_by_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+    def tell(total: int) -> Callable[[Event], None]:
+        suite = bars.add_task("all", total=total, note="")
+        rows: dict[str, Any] = {}
+
+        def take(event: Event) -> None:
+            key, label = event.task.key, event.task.label
+            if key not in rows:
+                rows[key] = bars.add_task(label, total=1.0, note="")
+            if event.what in ("end", "skip"):
+                bars.remove_task(rows.pop(key))
+                bars.advance(suite)
+                bars.console.print(_ended(event), markup=False, highlight=False)
+            else:
+                note = event.note or event.what
+                bars.update(rows[key], completed=event.fraction, note=note)
+
+        return take
+
+    with bars:
+        yield bars.console.print, tell
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _line_by_line(total: int) -> Callable[[Event], None]:
+    done = 0
+
+    def take(event: Event) -> None:
+        nonlocal done
+        if event.what in ("end", "skip"):
+            done += 1
+            _say(f"[{done}/{total}] {_ended(event)}")
+        elif event.what == "start":
+            _say(f"[{done}/{total}] {event.task.label} …")
+
+    return take
+
+
+def _ended(event: Event) -> str:
+    record = event.record
+    assert record is not None
+    words = [f"{event.task.label}: {record.status.value}"]
+    if record.error.value is not None:
+        words.append(f"{record.error.metric} {record.error.value:.2e}")
+    if record.cost:
+        words.append(f"{record.compared_s:.3g} CPU-s")
+    if event.what == "skip":
+        words.append("finished earlier")
+    elif record.status != "ok":
+        words.append(record.sentence)
+    return ", ".join(words)
+
+
+def _print_results(
+    tasks: Sequence[Task], records: Sequence[Record], results: Path
+) -> None:
+    from pinnsuite.compare.verdict import verdicts
+
+    given = {t.directory: t.options for t in tasks}
+    rows = []
+    for r in records:
+        options = given.get(r.run_id.partition("/")[0], {})
+        rows.append(
+            {
+                "problem": r.problem.id,
+                "solver": r.solver.id,
+                "options": ",".join(f"{k}={v}" for k, v in options.items()),
+                "status": r.status.value,
+                "error": "" if r.error.value is None else f"{r.error.value:.2e}",
+                "metric": r.error.metric,
+                "CPU-s": f"{r.compared_s:.3g}" if r.cost else "",
+            }
+        )
+    _print_table(rows)
+    for r in records:
+        if r.status != "ok":
+            print(f"{r.problem.id}, {r.solver.id}: {r.status.value}: {r.sentence}")
+    for v in verdicts(records):
+        print(f"{v.code.value} {v.problem}, {v.learned}: {v.sentence}")
+        for caveat in v.caveats:
+            print(f"  ({caveat})")
+    missing = len(tasks) - len(records)
+    if missing:
+        print(f"{missing} runs were not started; run again to resume.")
+    print(f"Results: {results}    Report: pinnsuite report {results}")
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of the results.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: DIR/report.html.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page on all results in a folder."""
+    from pinnsuite.report.html import write_report
+
+    print(write_report(results, out or results / "report.html"))
+
+
+@app.command()
+def export(
+    run_directory: Annotated[
+        Path, typer.Argument(metavar="RUNDIR", help="results/…/attempt-1")
+    ],
+    format: Annotated[Format, typer.Option(help="File format.")] = Format.vtu,
+) -> None:
+    """Write the fields of a run for ParaView."""
+    from pinnsuite.suite.export import export as export_run
+
+    for path in export_run(run_directory, format.value):
+        print(path)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROBLEM]…", help="Default: all.")
+    ] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option(help="May be given again. Default: all.")
+    ] = None,
+    problems: Problems = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the order of classical solvers on manufactured solutions."""
+    from dataclasses import asdict
+
+    from pinnsuite.problem.catalog import entries
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.registry import find_solver
+    from pinnsuite.verification.order import verify as verify_orders
+
+    for name in solver or []:
+        find_solver(name)
+    chosen = (
+        [_entry(n, problems) for n in names]
+        if names
+        else [e for e in entries(problems).values() if e.returns == "Problem"]
+    )
+    made = [e.make() for e in chosen]
+
+    def progress(fraction: float, note: str) -> None:
+        _say(f"{fraction:4.0%} {note}")
+
+    equations = [p for p in made if isinstance(p, Problem)]
+    found = verify_orders(equations, solver, progress=progress)
+    rows = [_finite(asdict(row)) for row in found]
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+    if not all(row.is_ok for row in found):
+        raise typer.Exit(GATE_FAILED)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look at versions, threads, GPU, memory, disk; name the cure of each fault."""
+    from pinnsuite.suite.environment import diagnose
+
+    findings = diagnose(Path.cwd())
+    if as_json:
+        _print_json(
+            [
+                {"what": f.what, "seen": f.seen, "ok": f.is_ok, "cure": f.cure}
+                for f in findings
+            ]
+        )
+    else:
+        _print_table(
+            [
+                {
+                    "": "ok" if f.is_ok else "FAULT",
+                    "what": f.what,
+                    "seen": f.seen,
+                    "cure": f.cure,
+                }
+                for f in findings
+            ]
+        )
+    if not all(f.is_ok for f in findings):
+        raise typer.Exit(NOT_OK)
+
+
+def _entry(target: str, folder: Path | None) -> Entry:
+    from pinnsuite.problem.catalog import find
+
+    return find(target, folder)
+
+
+def _assignments(texts: list[str] | None) -> dict[str, Any]:
+    from pinnsuite.suite.options import parse_assignments
+
+    return {k: v for text in texts or [] for k, v in parse_assignments(text).items()}
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with None for NaN and infinity, which JSON does not have."""
+    import math
+
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v
+        for k, v in row.items()
+    }
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def _print_table(rows: Iterable[dict[str, Any]]) -> None:
+    """Print rows of equal keys in columns; numbers in four digits."""
+    cells = [{k: _cell(v) for k, v in row.items()} for row in rows]
+    if not cells:
+        print("Nothing.")
+        return
+    keys = list(cells[0])
+    widths = [max(len(k), *(len(row[k]) for row in cells)) for k in keys]
+    for row in ({k: k for k in keys}, *cells):
+        line = "  ".join(row[k].ljust(w) for k, w in zip(keys, widths, strict=True))
+        print(line.rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
