@@ -135,6 +135,9 @@ class Problem:
         A closed-form solution, one expression a field.
     reference
         A computed solution (`Evaluated`) or the solver for one (`Ladder`).
+    judged
+        The fields that solutions are compared by; all of them if empty. A pressure that
+        is singular in a corner cannot be one.
     valid_until
         Chaos: the last time at which pointwise comparison means something.
     invariants
@@ -160,6 +163,7 @@ class Problem:
     unknowns: Sequence[Unknown] = ()
     exact: Mapping[AppliedUndef, sp.Expr] | None = None
     reference: Evaluated | Ladder | None = None
+    judged: Sequence[AppliedUndef] = ()
     valid_until: float | None = None
     invariants: Mapping[str, sp.Expr] = field(default_factory=dict)
     quantities: Mapping[str, Callable[[Evaluate], float]] = field(default_factory=dict)
@@ -169,7 +173,7 @@ class Problem:
     tags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("fields", "conditions", "unknowns", "tags"):
+        for name in ("fields", "conditions", "unknowns", "judged", "tags"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(
             self, "equations", tuple(sp.sympify(e) for e in self.equations)
@@ -193,6 +197,11 @@ class Problem:
     def field_names(self) -> tuple[str, ...]:
         """The names of the fields, in their order."""
         return tuple(f.func.__name__ for f in self.fields)
+
+    @property
+    def judged_names(self) -> tuple[str, ...]:
+        """The names of the fields that solutions are compared by."""
+        return tuple(f.func.__name__ for f in self.judged or self.fields)
 
     @property
     def kind(self) -> str:
@@ -260,6 +269,12 @@ def _check(problem: Problem) -> None:
     _check_symbols(problem, where)
     _check_initial(problem, where)
     _check_boundaries(problem, where)
+    for f in problem.judged:
+        if f not in problem.fields:
+            raise DefinitionError(
+                f"{where}: judged names {f}, which is not one of the fields "
+                f"{problem.fields}."
+            )
     for key in problem.hints:
         if key not in HINTS:
             raise DefinitionError(f"{where}: {unknown_name('hint', key, HINTS)}")

@@ -64,11 +64,12 @@ def climb(problem: Problem, solver: Refinable, support: Support) -> Iterator[Run
 
 
 def centred(problem: Problem, fields: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the fields, the one that is fixed up to a constant with mean zero."""
+    """Return the judged fields, one that is fixed up to a constant with mean zero."""
     gauge = problem.hints.get("gauge")
+    judged = {name: np.asarray(fields[name]) for name in problem.judged_names}
     return {
-        name: values - values.mean() if name == gauge else np.asarray(values)
-        for name, values in fields.items()
+        name: values - values.mean() if name == gauge else values
+        for name, values in judged.items()
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ FLOOR = 1e-12
 
 SPECTRAL_ERROR = 1e-8
 """What a spectral method must reach at the top of its ladder."""
+
+SCHEME = ("order", "stencil", "element", "method")
+"""Options that set the order, not the resolution."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,22 @@ def verify(
     return rows
 
 
+def verify_scheme(problem: Problem, name: str, solver: Any) -> OrderRow | None:
+    """Return the row for the scheme of `solver`, on coarse grids and steps.
+
+    The resolution is the study's, everything else that sets the order is the solver's.
+    None if there is no study for the solver or it cannot take the problem.
+    """
+    scheme = {k: getattr(solver, k) for k in SCHEME if hasattr(solver, k)}
+    starts = [s for s in STARTS if s.solver == name]
+    if not starts:
+        return None
+    nearest = max(
+        starts, key=lambda s: sum(s.options.get(k) == v for k, v in scheme.items())
+    )
+    return _study(problem, replace(nearest, options={**nearest.options, **scheme}))
+
+
 def _study(problem: Problem, start: Start) -> OrderRow | None:
     made = manufacture(problem, smooth_field(problem))
     options = dict(start.options)
@@ -164,6 +183,5 @@ def _observed(errors: list[float]) -> float | None:
 
 
 def _label(start: Start) -> str:
-    telling = ("order", "stencil", "element", "method")
-    words = [str(v) for k, v in start.options.items() if k in telling]
+    words = [str(v) for k, v in start.options.items() if k in SCHEME]
     return " ".join([start.solver, *words])

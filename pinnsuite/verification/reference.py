@@ -132,6 +132,7 @@ def reference(
         "schema": 1,
         "definition": problem.definition_hash,
         "support": [list(support.shape), float(support.points.sum())],
+        "judged": list(problem.judged_names),
         "quantities": sorted(problem.quantities),
         "how": "known" if ladder is None else [ladder.solver, dict(ladder.options)],
     }
@@ -180,12 +181,12 @@ def _known(problem: Problem, support: Support, key: str) -> Reference:
         words, kind = problem.reference.description, "evaluated"
     with clock.phase("solve"):
         values = evaluate(support.points)
-    fields = {k: np.reshape(v, support.shape) for k, v in values.items()}
+    fields = {k: np.reshape(values[k], support.shape) for k in problem.judged_names}
     solution = Solution(support, fields, evaluator=evaluate, cost=clock.cost())
     return Reference(
         kind=kind,
         solution=solution,
-        error_estimate=dict.fromkeys(problem.field_names, estimate),
+        error_estimate=dict.fromkeys(problem.judged_names, estimate),
         hash=key,
         description=words,
         cost=clock.cost().total,
