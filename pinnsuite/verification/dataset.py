@@ -21,7 +21,7 @@ from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.family import Family
 from pinnsuite.problem.jets import numpy_function
 from pinnsuite.solution.support import Dataset, family_support
-from pinnsuite.solver import Batched
+from pinnsuite.solver import Batched, require_supported
 
 
 def initial_states(members: Sequence[Problem], grid: np.ndarray) -> np.ndarray:
@@ -66,11 +66,7 @@ def dataset(family: Family, indices: Sequence[int], solver: Batched) -> Dataset:
             f"The members of {family.name!r} differ in their equations, and a batch "
             "shares them; vary the initial state only."
         )
-    reason = solver.why_not(member)
-    if reason is not None:
-        raise UnsupportedProblemError(
-            f"{solver!r} cannot make data for {family.name!r}: {reason}"
-        )
+    require_supported(solver, member)
     grid = family_support(family).axes[member.space[0].name]
     inputs = initial_states(members, grid)
     before = time.process_time()

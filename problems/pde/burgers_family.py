@@ -41,7 +41,7 @@ def periodic_burgers(viscosity: float = 0.01, initial: sp.Expr = SINE) -> Proble
         conditions=[Initial(u, initial), Periodic(x)],
         domain=Interval(x, 0, 1),
         time=TimeInterval(t, 0, 1),
-        reference=Ladder("fourier"),
+        reference=Ladder("fourier", {"points": 256, "steps": 400}),
         invariants={"momentum": u},
         source="Whitham (1974), ch. 4, doi:10.1002/9781118032954",
         tags=["nonlinear", "parabolic", "periodic"],

@@ -71,13 +71,13 @@ def test_data_are_the_same_each_time_and_depend_on_no_other_member(family):
 
 def test_the_random_field_has_the_stated_variance():
     """N(0, 49² (k² + 49)^(-5/2)): the variance at a point is the sum over modes."""
-    family = find("burgers_family").make(num_train=600)
-    members = [family.member(i) for i in range(600)]
-    states = initial_states(members, np.array([0.0, 0.25]))
+    family = find("burgers_family").make(num_train=150)
+    members = [family.member(i) for i in family.train]
+    states = initial_states(members, np.arange(32) / 32)
     k = 2 * np.pi * np.arange(1, 17)
     expected = 2 * 49**2 * np.sum((k**2 + 49) ** -2.5)
-    # 600 squares of a normal number spread by √(2/600) = 6 % around their mean.
-    np.testing.assert_allclose((states**2).mean(axis=0), expected, rtol=0.2)
+    # A mean over x spreads by less than a square of one normal number, √(2/150) = 12 %.
+    np.testing.assert_allclose((states**2).mean(), expected, rtol=0.25)
 
 
 def test_the_error_estimate_holds_the_true_error(family):
@@ -137,5 +137,5 @@ def test_members_must_share_their_equations(family):
 
 def test_solvers_that_cannot_take_a_member_are_refused(family):
     heat = replace(family, make=lambda **_: find("burgers").make(), distributions={})
-    with pytest.raises(UnsupportedProblemError, match="cannot make data"):
+    with pytest.raises(UnsupportedProblemError, match="not periodic"):
         dataset(heat, [0], SOLVER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,9 +66,9 @@ class DeepONet:
     width: int = 128
     branch_layers: int = 4
     trunk_layers: int = 3
-    harmonics: int = 2
-    iterations: int = 10_000
-    batch: int = 0
+    harmonics: int = 4
+    iterations: int = 8_000
+    batch: int = 50
     rate: float = 1e-3
     decay: int = 5_000
     dtype: str = "float32"
@@ -122,8 +122,8 @@ class DeepONet:
         )
 
     @classmethod
-    def load(cls, path: Path | str) -> FittedNetwork:
-        """Read what `FittedNetwork.save` wrote.
+    def load(cls, path: Path | str, *, device: str | None = None) -> FittedNetwork:
+        """Read what `FittedNetwork.save` wrote, onto `device` or the one it was on.
 
         Raises
         ------
@@ -132,6 +132,7 @@ class DeepONet:
         """
         saved = read(path, cls.__name__)
         options = cls(**saved.options)
+        options = options if device is None else replace(options, device=device)
         with session(dtype=options.dtype, device=options.device) as dde:
             network = options._network(dde, saved.others["grid"], None)
         network.load_state_dict(saved.weights)

@@ -15,14 +15,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pinnsuite.errors import DataError, OptionError, UnsupportedProblemError
+from pinnsuite.errors import DataError, OptionError
 from pinnsuite.problem.conditions import Initial
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import numpy_function
 from pinnsuite.solution.cost import Clock, Cost, PhaseCost
 from pinnsuite.solution.solution import Evaluator, Solution
 from pinnsuite.solution.support import Dataset, Grid
-from pinnsuite.solver import Progress, silent
+from pinnsuite.solver import Progress, require_supported, silent
 
 FORMAT = "pinnsuite operator 1"
 
@@ -146,11 +146,7 @@ class FittedNetwork:
         UnsupportedProblemError
             If `why_not` speaks.
         """
-        reason = self.why_not(problem)
-        if reason is not None:
-            raise UnsupportedProblemError(
-                f"{self.options!r} cannot take {problem.name!r}: {reason}."
-            )
+        require_supported(self, problem)
         assert problem.time is not None
         (initial,) = problem.conditions_of(Initial)
         clock = Clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -63,7 +63,7 @@ class FNO:
     width: int = 32
     modes: int = 16
     layers: int = 4
-    epochs: int = 100
+    epochs: int = 75
     batch: int = 20
     rate: float = 2e-3
     dtype: str = "float32"
@@ -118,8 +118,8 @@ class FNO:
         )
 
     @classmethod
-    def load(cls, path: Path | str) -> FittedNetwork:
-        """Read what `FittedNetwork.save` wrote.
+    def load(cls, path: Path | str, *, device: str | None = None) -> FittedNetwork:
+        """Read what `FittedNetwork.save` wrote, onto `device` or the one it was on.
 
         Raises
         ------
@@ -128,6 +128,7 @@ class FNO:
         """
         saved = read(path, cls.__name__)
         options = cls(**saved.options)
+        options = options if device is None else replace(options, device=device)
         network = options._network(torch.Generator(), None)
         network.load_state_dict(saved.weights)
         return FittedNetwork(options, network, **saved.others)
