@@ -1,0 +1,3 @@
+"""One page from the records and fields of a results folder."""
+
+from pinnsuite.report.html import write_report as write_report

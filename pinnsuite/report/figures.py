@@ -1,0 +1,702 @@
+"""Figures as inline SVG that takes its colours from the page, light or dark.
+
+Every figure is drawn once with stand-in colours, which are then replaced by the page's
+CSS variables; text stays text, so that it is read aloud, searched and scaled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.tri import Triangulation
+
+from pinnsuite.compare.wording import seconds
+from pinnsuite.compare.work_precision import Curve, Point
+from pinnsuite.solution.record import Record, Rung
+from pinnsuite.solution.support import Grid, MeshNodes, Support
+
+NUM_COLOURS = 8
+
+_INK, _MUTED, _RULE, _SHADE = "#010101", "#010102", "#010103", "#010104"
+_SERIES = tuple(f"#0102{k:02x}" for k in range(1, NUM_COLOURS + 1))
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _MUTED: "var(--muted)",
+    _RULE: "var(--rule)",
+    _SHADE: "var(--shade)",
+    **{c: f"var(--series-{k})" for k, c in enumerate(_SERIES, 1)},
+}
+
+_STYLE: Any = {
+    # Names from records are shown as they are, dollar signs too.
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": _MUTED,
+    "axes.labelcolor": _MUTED,
+    "axes.titlecolor": _INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": _INK,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.labelcolor": _INK,
+}
+
+MARKERS = "osD^vPX*"
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+PHASE_COLOURS = {
+    "symbolic": 8,
+    "compile": 7,
+    "data": 5,
+    "tune": 6,
+    "train": 2,
+    "setup": 3,
+    "solve": 1,
+    "infer": 4,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure.
+
+    Attributes
+    ----------
+    svg
+        Ready for the page.
+    alt
+        What it shows, in words.
+    caption
+        Shown under it.
+    """
+
+    svg: Markup
+    alt: str
+    caption: str = ""
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _picture(figure: Figure, alt: str, caption: str = "") -> Picture:
+    """Write a figure as SVG that may stand in a page beside others."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", dpi=130, metadata={"Date": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = text.replace("xlink:href", "href")
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    text = text.replace("DejaVu Sans", "inherit").replace("'inherit'", "inherit")
+    # A presentation attribute cannot hold var(); a style can.
+    text = re.sub(r'(fill|stroke)="(var\([^"]*\))"', r'style="\1: \2"', text)
+    # Names are made unique on the page; several figures may share a marker.
+    prefix = "f" + hashlib.sha256(f"{alt}{text}".encode()).hexdigest()[:10]
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r'href="#', f'href="#{prefix}-', text)
+    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
+    box = re.search(r'viewBox="[^"]*"', text)
+    assert box is not None
+    width = figure.get_figwidth() * 96
+    head = (
+        f'<svg class="figure" role="img" aria-label="{escape(alt)}" {box[0]} '
+        f'style="max-width: {width:.0f}px">'
+    )
+    body = text[text.index(">") + 1 :]
+    return Picture(Markup(head + body), alt, caption)
+
+
+@FuncFormatter
+def _power_of_ten(value: float, _: int | None = None) -> str:
+    """Write 0.001 as 10⁻³ and 2e-5 as 2·10⁻⁵."""
+    if value <= 0:
+        return "0"
+    power = math.floor(math.log10(value) + 1e-9)
+    factor = value / 10.0**power
+    head = "" if abs(factor - 1) < 1e-6 else f"{factor:.2g}·"
+    return f"{head}10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def _scale(ax: Axes, values: Sequence[float], axis: str) -> None:
+    """Use a logarithmic axis where the values allow it and span enough."""
+    if values and min(values) > 0 and max(values) > 3 * min(values):
+        getattr(ax, f"set_{axis}scale")("log")
+        which = ax.xaxis if axis == "x" else ax.yaxis
+        which.set_major_locator(LogLocator(numticks=7))
+        which.set_major_formatter(_power_of_ten)
+        which.set_minor_formatter(NullFormatter())
+        which.set_minor_locator(LogLocator(subs="auto", numticks=60))
+        ax.tick_params(which="minor", length=2, width=0.5)
+
+
+def work_precision(
+    curves: Sequence[Curve],
+    front: Sequence[Point],
+    colours: Mapping[str, int],
+    *,
+    reference_error: float | None,
+    metric: str,
+) -> Picture:
+    """Draw error against CPU seconds; grey where the reference cannot tell."""
+    with mpl.rc_context(_STYLE):
+        figure, ax = _figure(6.6, 4.2)
+        points = [p for c in curves for p in c.points]
+        labelled = set()
+        for curve in curves:
+            k = colours[curve.name.partition(" (")[0]]
+            scheme = sum(c.name < curve.name for c in curves if not c.is_learned)
+            label = None if curve.name in labelled else curve.name
+            labelled.add(curve.name)
+            x = [p.error for p in curve.points]
+            y = [p.cpu_s for p in curve.points]
+            if curve.is_learned:
+                ax.plot(x, y, "-", color=_SERIES[k], lw=1.3, alpha=0.85)
+                ax.plot(
+                    x[-1:], y[-1:], "*", ms=10, color=_SERIES[k], label=label, mew=0
+                )
+            else:
+                style = f"{MARKERS[scheme % len(MARKERS)]}-"
+                ax.plot(x, y, style, color=_SERIES[k], label=label, mew=0)
+        if len(front) > 1:
+            ax.plot(
+                [p.error for p in front],
+                [p.cpu_s for p in front],
+                ls=(0, (2, 2)),
+                lw=1.0,
+                color=_MUTED,
+                label="best so far (Pareto)",
+                zorder=1,
+            )
+        _scale(ax, [p.error for p in points], "x")
+        _scale(ax, [p.cpu_s for p in points], "y")
+        ax.margins(0.08)
+        low, high = ax.get_xlim()
+        if reference_error and 10 * reference_error > low:
+            edge = min(10 * reference_error, high)
+            ax.axvspan(low, edge, color=_SHADE, lw=0, zorder=0)
+            ax.set_xlim(low, high)
+            ax.annotate(
+                "reference not\naccurate enough",
+                (edge, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(-4, -4),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                fontsize=7.5,
+                color=_MUTED,
+            )
+        ax.grid(True)
+        ax.set_xlabel(f"error ({metric.replace('_', ' ')})")
+        ax.set_ylabel("CPU seconds")
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, borderaxespad=0)
+        names = ", ".join(dict.fromkeys(c.name for c in curves))
+        return _picture(
+            figure,
+            f"Work-precision diagram of {names}: error on the horizontal axis, CPU "
+            "seconds on the vertical; lower left is better.",
+            "Lower left is better. Classical solvers: a marker a resolution. Learned "
+            "solvers: the error over the training time, a line a seed, the star its "
+            "end.",
+        )
+
+
+def convergence_plot(rungs: Sequence[Rung], expected: float | None) -> Picture | None:
+    """Draw how the reference's own error falls with its unknowns, if that is known."""
+    known = [(r.dofs, r.error) for r in rungs if r.error is not None and r.error > 0]
+    if len(known) < 2:
+        return None
+    by_dofs = all(n > 0 for n, _ in known) and len({n for n, _ in known}) == len(known)
+    x = [float(n) if by_dofs else k + 1.0 for k, (n, _) in enumerate(known)]
+    with mpl.rc_context(_STYLE):
+        figure, ax = _figure(4.2, 2.9)
+        ax.plot(x, [e for _, e in known], "o-", color=_SERIES[0], mew=0)
+        _scale(ax, [e for _, e in known], "y")
+        if by_dofs:
+            _scale(ax, x, "x")
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.margins(0.1)
+        ax.grid(True)
+        ax.set_xlabel("unknowns" if by_dofs else "refinement")
+        ax.set_ylabel("change to the next rung")
+        declared = "" if expected is None else f" Declared order {expected:g}."
+        return _picture(
+            figure,
+            "Convergence of the reference: its error falls from "
+            f"{known[0][1]:.1e} to {known[-1][1]:.1e} over {len(known)} rungs.",
+            f"Convergence of the reference.{declared}",
+        )
+
+
+def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None:
+    """Draw the share of each phase in the CPU seconds, one bar a solver."""
+    rows = [(name, cost) for name, cost in rows if sum(cost.values()) > 0]
+    if not rows:
+        return None
+    with mpl.rc_context(_STYLE):
+        figure, ax = _figure(6.6, 0.75 + 0.34 * len(rows))
+        used: list[str] = []
+        for k, (_, cost) in enumerate(rows):
+            total, left = sum(cost.values()), 0.0
+            for phase, colour in PHASE_COLOURS.items():
+                share = cost.get(phase, 0.0) / total
+                if share <= 0:
+                    continue
+                ax.barh(
+                    k,
+                    share,
+                    left=left,
+                    height=0.62,
+                    color=_SERIES[colour - 1],
+                    label=None if phase in used else phase,
+                    lw=0,
+                )
+                used.append(phase)
+                left += share
+            ax.text(1.015, k, seconds(total), va="center", fontsize=8.5)
+        ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+        ax.tick_params(axis="y", length=0, labelcolor=_INK)
+        ax.invert_yaxis()
+        ax.set_xlim(0, 1)
+        ax.set_xticks([])
+        ax.spines[:].set_visible(False)
+        ax.legend(
+            loc="upper left",
+            bbox_to_anchor=(0, -0.02),
+            ncols=8,
+            borderaxespad=0,
+            handlelength=1,
+            columnspacing=1.2,
+        )
+        words = "; ".join(
+            f"{name} {seconds(sum(cost.values()))}" for name, cost in rows
+        )
+        return _picture(
+            figure,
+            f"CPU seconds by phase: {words}.",
+            "Where the CPU seconds went, and how many there were (one run each).",
+        )
+
+
+def breakeven_chart(
+    learned: Sequence[tuple[str, float, float]],
+    classical: Sequence[tuple[str, float]],
+    colours: Mapping[str, int],
+) -> Picture:
+    """Draw total CPU seconds over the number of solves.
+
+    Parameters
+    ----------
+    learned
+        Name, seconds spent once, seconds of one inference.
+    classical
+        Name and seconds of one solve at the same error.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, ax = _figure(6.6, 3.6)
+        slowest = min([s for _, s in classical], default=1.0)
+        most = max([once / slowest for _, once, _ in learned], default=1.0)
+        n = np.logspace(0, math.ceil(math.log10(max(most, 10))) + 1, 200)
+        for name, once, each in learned:
+            colour = _SERIES[colours[name]]
+            ax.plot(n, once + n * each, color=colour, label=name)
+        for name, each in classical:
+            colour = _SERIES[colours[name]]
+            ax.plot(n, n * each, "--", color=colour, label=f"{name}, same error")
+        _scale(ax, [1.0, 10.0], "x")
+        _scale(ax, [1.0, 10.0], "y")
+        ax.grid(True)
+        ax.set_xlabel("number of solves")
+        ax.set_ylabel("CPU seconds in all")
+        ax.legend(loc="upper left")
+        return _picture(
+            figure,
+            "Break-even chart: total CPU seconds over the number of solves, learned "
+            "with data and training, classical at the same error.",
+            "Where a solid line falls below a dashed one, training has paid off.",
+        )
+
+
+def seed_strip(
+    rows: Sequence[tuple[str, Sequence[float]]], colours: Mapping[str, int], metric: str
+) -> Picture | None:
+    """Draw the error of every seed, where a learned solver has several."""
+    rows = [(name, errors) for name, errors in rows if len(errors) > 1]
+    if not rows:
+        return None
+    with mpl.rc_context(_STYLE):
+        figure, ax = _figure(4.2, 0.8 + 0.4 * len(rows))
+        for k, (name, errors) in enumerate(rows):
+            ax.plot(errors, [k] * len(errors), "o", color=_SERIES[colours[name]], mew=0)
+            middle = float(np.median(errors))
+            ax.plot([middle] * 2, [k - 0.25, k + 0.25], color=_INK, lw=1.5)
+        _scale(ax, [e for _, errors in rows for e in errors], "x")
+        ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+        ax.tick_params(axis="y", length=0, labelcolor=_INK)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.grid(True, axis="x")
+        ax.set_xlabel(f"error ({metric.replace('_', ' ')})")
+        return _picture(
+            figure,
+            "Error of each seed: "
+            + "; ".join(f"{name} {len(errors)} seeds" for name, errors in rows)
+            + ".",
+            "Every seed; the bar is the median.",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One solver's values of one field, beside the reference's on the same support."""
+
+    name: str
+    values: np.ndarray
+    reference: np.ndarray | None
+
+
+def field_pictures(
+    field: str,
+    support: Support,
+    reference: np.ndarray | None,
+    shown: Sequence[Shown],
+    colours: Mapping[str, int],
+    record: Record,
+) -> list[Picture]:
+    """Draw a field and its error for every solver, in the way its support asks for."""
+    with mpl.rc_context(_STYLE):
+        metric = record.error.metric
+        if metric == "error_rate":
+            return _confusions(reference, shown)
+        if metric != "relative_l2":
+            return []
+        if isinstance(support, Grid):
+            curves = _as_curves(support, reference, shown, record)
+            if curves is not None:
+                return _curves(field, curves, colours)
+        return _maps(field, support, reference, shown, record)
+
+
+@dataclass(frozen=True, eq=False)
+class _Panel:
+    title: str
+    label: str
+    x: np.ndarray
+    reference: np.ndarray | None
+    values: Mapping[str, np.ndarray]
+
+
+def _as_curves(
+    grid: Grid, reference: np.ndarray | None, shown: Sequence[Shown], record: Record
+) -> list[_Panel] | None:
+    """Return panels of curves where one axis is enough to show the values."""
+    names = list(grid.axes)
+    picks: list[tuple[str, tuple[Any, ...]]]
+    if len(names) == 1:
+        line = names[0]
+        picks = [("", (slice(None),))]
+    elif names[0] == "member":
+        line = names[1]
+        errors = _member_errors(reference, shown)
+        order = np.argsort(errors)
+        chosen = {
+            "best member": order[0],
+            "median member": order[len(order) // 2],
+            "worst member": order[-1],
+        }
+        picks = [(title, (int(k),)) for title, k in chosen.items()]
+    elif record.problem.kind == "signal" and "t" in names:
+        line, at = "t", names.index("t")
+        last = names[-1]
+        picks = []
+        for k in range(min(len(grid.axes[last]), 3)) if last != "t" else [0]:
+            index: list[Any] = [0] * len(names)
+            index[at] = slice(None)
+            if last != "t":
+                index[-1] = k
+            picks.append((f"{last} {k + 1}" if last != "t" else "", tuple(index)))
+    else:
+        return None
+    return [
+        _Panel(
+            title,
+            line,
+            grid.axes[line],
+            None if reference is None else reference[index],
+            {s.name: s.values[index] for s in shown},
+        )
+        for title, index in picks
+    ]
+
+
+def _member_errors(reference: np.ndarray | None, shown: Sequence[Shown]) -> np.ndarray:
+    """Return the last solver's error of each member, to choose which to show."""
+    values = shown[-1].values
+    if reference is None:
+        return np.arange(float(len(values)))
+    scale = np.linalg.norm(reference, axis=1)
+    error: np.ndarray = np.linalg.norm(values - reference, axis=1) / scale
+    return error
+
+
+def _curves(
+    field: str, panels: Sequence[_Panel], colours: Mapping[str, int]
+) -> list[Picture]:
+    pictures = []
+    for panel in panels:
+        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+        if panel.reference is not None:
+            top.plot(
+                panel.x, panel.reference, color=_INK, lw=2.6, alpha=0.35, label="truth"
+            )
+        for k, (name, values) in enumerate(panel.values.items()):
+            colour = _SERIES[colours[name]]
+            style = ("-", "--", "-.", ":")[k % 4]
+            top.plot(panel.x, values, style, color=colour, lw=1.3, label=name)
+            if panel.reference is not None:
+                error = np.abs(values - panel.reference)
+                error[error <= 0] = np.nan
+                bottom.plot(panel.x, error, style, color=colour, lw=1.0)
+        _scale(bottom, [1.0, 10.0], "y")
+        bottom.set_ylabel("|error|")
+        bottom.set_xlabel(panel.label)
+        bottom.yaxis.set_major_locator(LogLocator(numticks=4))
+        for ax in (top, bottom):
+            ax.grid(True)
+        top.set_title(f"{field} {panel.title}".strip(), loc="left")
+        top.legend(
+            loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=3, borderaxespad=0.2
+        )
+        pictures.append(
+            _picture(
+                figure,
+                f"{field} {panel.title} over {panel.label}: reference and "
+                f"{', '.join(panel.values)}, with absolute errors below.",
+            )
+        )
+    return pictures
+
+
+def _confusions(reference: np.ndarray | None, shown: Sequence[Shown]) -> list[Picture]:
+    pictures: list[Picture] = []
+    if reference is None:
+        return pictures
+    truth = reference.argmax(axis=1) if reference.ndim == 2 else reference.astype(int)
+    for s in shown:
+        count = s.values.shape[1]
+        if count > 20:
+            continue
+        table = np.zeros((count, count), dtype=int)
+        np.add.at(table, (truth, s.values.argmax(axis=1)), 1)
+        figure, ax = _figure(3.1, 3.1)
+        wrong = table.astype(float)
+        np.fill_diagonal(wrong, 0.0)
+        ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1) * 1.6)
+        for i, j in zip(*np.nonzero(table), strict=True):
+            inside = wrong[i, j] > 0
+            ax.text(
+                j,
+                i,
+                str(table[i, j]),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="#402000" if inside else _MUTED,
+            )
+        ax.set_xticks(range(count))
+        ax.set_yticks(range(count))
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel("answer")
+        ax.set_ylabel("truth")
+        ax.set_title(s.name, loc="left")
+        off = int(wrong.sum())
+        pictures.append(
+            _picture(
+                figure,
+                f"Confusion matrix of {s.name}: {off} of {table.sum()} samples wrong.",
+            )
+        )
+    return pictures
+
+
+def _maps(
+    field: str,
+    support: Support,
+    reference: np.ndarray | None,
+    shown: Sequence[Shown],
+    record: Record,
+) -> list[Picture]:
+    slices = _slice(support, record)
+    if slices is None:
+        return []
+    index, when = slices
+    fields = [s.values[index] for s in shown]
+    truth = None if reference is None else reference[index]
+    errors = [
+        None if s.reference is None else np.abs(s.values - s.reference)[index]
+        for s in shown
+    ]
+    norm = _field_norm(np.concatenate(fields) if truth is None else truth)
+    plane = record.problem.dimension == 2
+    error_norm = _error_norm([e for e in errors if e is not None])
+    pictures = []
+    if truth is not None:
+        pictures.append(
+            _map(
+                support,
+                truth,
+                norm,
+                f"{field}, reference{when}",
+                mesh=True,
+                is_plane=plane,
+            )
+        )
+    for s, values, error in zip(shown, fields, errors, strict=True):
+        pictures.append(
+            _map(support, values, norm, f"{field}, {s.name}{when}", is_plane=plane)
+        )
+        if error is not None and error_norm is not None:
+            pictures.append(
+                _map(
+                    support,
+                    error,
+                    error_norm,
+                    f"|error|, {s.name}{when}",
+                    colours="magma",
+                    is_plane=plane,
+                )
+            )
+    return pictures
+
+
+def _slice(support: Support, record: Record) -> tuple[Any, str] | None:
+    """Return which part of the values to draw and the words for it."""
+    if isinstance(support, MeshNodes):
+        if support.mesh.dimension != 2:
+            return None
+        if support.times is None:
+            return ..., ""
+        return -1, f", {support.time} = {support.times[-1]:g}"
+    if len(support.axes) == 2:
+        return ..., ""
+    if len(support.axes) == 3 and record.problem.dimension == 2:
+        name, axis = next(iter(support.axes.items()))
+        return -1, f", {name} = {axis[-1]:g}"
+    return None
+
+
+def _field_norm(values: np.ndarray) -> Normalize:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low < 0 < high and min(-low, high) > 0.2 * max(-low, high):
+        low, high = -max(-low, high), max(-low, high)
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _error_norm(errors: Sequence[np.ndarray]) -> LogNorm | None:
+    """Return one scale for all solvers: six decades below the largest error."""
+    if not errors:
+        return None
+    every = np.concatenate([e[np.isfinite(e)].ravel() for e in errors])
+    high = float(every.max(initial=0.0))
+    if high <= 0:
+        return None
+    low = max(float(np.quantile(every[every > 0], 0.02)), high * 1e-6)
+    return LogNorm(min(low, high / 10), high)
+
+
+def _map(
+    support: Support,
+    values: np.ndarray,
+    norm: Normalize,
+    title: str,
+    *,
+    colours: str | None = None,
+    mesh: bool = False,
+    is_plane: bool = False,
+) -> Picture:
+    if colours is None:
+        is_signed = norm.vmin is not None and norm.vmin == -(norm.vmax or 0)
+        colours = "RdBu_r" if is_signed else "viridis"
+    figure, ax = _figure(3.5, 2.6)
+    if isinstance(norm, LogNorm):
+        values = np.clip(values, norm.vmin, None)
+    drawn: Any
+    if isinstance(support, MeshNodes):
+        x, y = support.mesh.points.T
+        triangles = Triangulation(x, y, support.mesh.cells)
+        drawn = ax.tripcolor(
+            triangles, values, norm=norm, cmap=colours, shading="gouraud"
+        )
+        if mesh:
+            lines = ax.triplot(triangles, lw=0.25, color="black", alpha=0.35)
+            for line in lines:
+                line.set_rasterized(True)
+        labels = support.space
+    else:
+        (first, a), (second, b) = list(support.axes.items())[-2:]
+        # Time runs to the right, and in the plane x does.
+        drawn = ax.pcolormesh(
+            a, b, values.T, norm=norm, cmap=colours, shading="gouraud"
+        )
+        labels = (first, second)
+        spans = [float(np.ptp(axis)) for axis in (a, b)]
+        if is_plane and 0.4 < spans[0] / spans[1] < 2.5:
+            ax.set_aspect("equal")
+    drawn.set_rasterized(True)
+    if isinstance(support, MeshNodes):
+        ax.set_aspect("equal")
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.set_title(title, loc="left")
+    bar: Any = figure.colorbar(drawn, ax=ax, pad=0.02, aspect=25)
+    bar.outline.set_visible(False)
+    bar.solids.set_rasterized(True)
+    if isinstance(norm, LogNorm):
+        bar.formatter = _power_of_ten
+        bar.update_ticks()
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    finite = values[np.isfinite(values)]
+    return _picture(
+        figure,
+        f"Map of {title} over {labels[0]} and {labels[1]}, from {finite.min():.3g} to "
+        f"{finite.max():.3g}.",
+    )
