@@ -203,24 +203,26 @@ def _finding(
 
 def _suspect(terms: Sequence[sp.Expr], values: np.ndarray) -> str:
     total = values.sum(axis=0)
-    best: tuple[float, int, float] | None = None
+    # (is no explanation, is no derivative, remaining residual, index, factor): where
+    # several terms explain it, as a source that equals u_xx, a derivative is named.
+    found: list[tuple[bool, bool, float, int, float]] = []
     for i, row in enumerate(values):
         if not row.any():
             continue
         rest = total - row
         factor = -float(rest @ row) / float(row @ row)
         left = float(np.linalg.norm(rest + factor * row))
-        if best is None or left < best[0]:
-            best = (left, i, factor)
-    if best is None:
+        fails = left > 1e-3 * float(np.linalg.norm(total))
+        found.append((fails, not terms[i].has(sp.Derivative), left, i, factor))
+    if not found:
         return ""
-    left, i, factor = best
-    if left <= 1e-3 * float(np.linalg.norm(total)):
-        if abs(factor + 1) < 1e-2:
-            return f"the sign of the term `{terms[i]}` is wrong"
-        return f"the term `{terms[i]}` would have to be {factor:.4g} times as large"
-    largest = int(np.argmax((values**2).sum(axis=1)))
-    return f"no single term explains it; the largest is `{terms[largest]}`"
+    fails, _, _, i, factor = min(found)
+    if fails:
+        largest = int(np.argmax((values**2).sum(axis=1)))
+        return f"no single term explains it; the largest is `{terms[largest]}`"
+    if abs(factor + 1) < 1e-2:
+        return f"the sign of the term `{terms[i]}` is wrong"
+    return f"the term `{terms[i]}` would have to be {factor:.4g} times as large"
 
 
 def _initial(
