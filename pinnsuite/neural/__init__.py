@@ -1,0 +1,1 @@
+"""Learned solvers on torch: physics-informed networks, operators, dynamics."""

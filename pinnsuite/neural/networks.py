@@ -1,0 +1,104 @@
+"""Multilayer perceptrons as functions of one flat vector of parameters.
+
+A flat vector is what quasi-Newton methods work on, and what a snapshot has to copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+ACTIVATIONS = {"tanh": torch.tanh, "sine": torch.sin}
+"""Smooth ones: their derivatives enter the residual."""
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A fully connected network `z ↦ W_L σ(… σ(W_1 z + b_1) …) + b_L`.
+
+    Attributes
+    ----------
+    sizes
+        Widths of all layers, input and output included.
+    activation
+        Name of σ, one of `ACTIVATIONS`.
+    """
+
+    sizes: tuple[int, ...]
+    activation: str = "tanh"
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights and biases."""
+        return sum((a + 1) * b for a, b in pairwise(self.sizes))
+
+    def initial(self, generator: torch.Generator) -> torch.Tensor:
+        """Return Glorot-normal weights and zero biases in one float64 vector.
+
+        Source: X. Glorot, Y. Bengio, AISTATS 2010, PMLR 9:249-256, eq. 12.
+        """
+        parts = []
+        for a, b in pairwise(self.sizes):
+            normal = torch.randn(a * b, generator=generator, dtype=torch.float64)
+            parts += [
+                normal * math.sqrt(2 / (a + b)),
+                torch.zeros(b, dtype=torch.float64),
+            ]
+        return torch.cat(parts)
+
+    def __call__(self, parameters: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the outputs (n, sizes[-1]) at `inputs` (n, sizes[0])."""
+        function = ACTIVATIONS[self.activation]
+        lengths = [n for a, b in pairwise(self.sizes) for n in (a * b, b)]
+        parts = torch.split(parameters, lengths)
+        hidden = inputs
+        for layer, (a, b) in enumerate(pairwise(self.sizes)):
+            weight = parts[2 * layer].view(a, b)
+            hidden = torch.addmm(parts[2 * layer + 1], hidden, weight)
+            if layer < len(self.sizes) - 2:
+                hidden = function(hidden)
+        return hidden
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a network sees of the coordinates.
+
+    Each coordinate scaled to [-1, 1], or its sine and cosine over one period where the
+    fields are periodic: then so is every function of them, with all derivatives.
+
+    Attributes
+    ----------
+    limits
+        Lower and upper ends of the coordinates, shape (coordinates, 2).
+    periodic
+        The columns of the periodic coordinates.
+    """
+
+    limits: np.ndarray
+    periodic: Sequence[int] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        return len(self.limits) + len(self.periodic)
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the features (n, size) of `points` (n, coordinates)."""
+        ends = torch.as_tensor(self.limits, dtype=points.dtype, device=points.device)
+        scaled = (2 * points - ends.sum(1)) / (ends[:, 1] - ends[:, 0])
+        if not self.periodic:
+            return scaled
+        columns = []
+        for k, column in enumerate(scaled.unbind(1)):
+            if k in self.periodic:
+                angle = math.pi * column
+                columns += [torch.sin(angle), torch.cos(angle)]
+            else:
+                columns.append(column)
+        return torch.stack(columns, 1)

@@ -1,0 +1,280 @@
+"""Trial fields: networks made to satisfy what they can satisfy exactly.
+
+On a box, Dirichlet values on whole sides and initial values are built into
+`u = g(t, x) + m(t, x) N(t, x)`: g takes the values and m vanishes there. Periodic
+coordinates enter through their sine and cosine.
+
+Source: I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Transactions on Neural Networks 9
+(1998) 987-1000, DOI 10.1109/72.712178; g is W. J. Gordon's transfinite interpolation,
+SIAM Journal on Numerical Analysis 8 (1971) 158-177, DOI 10.1137/0708019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+
+from pinnsuite.neural.networks import MLP, Features
+from pinnsuite.neural.printing import torch_function
+from pinnsuite.neural.residual import Magnitude, Residual, sides_of
+from pinnsuite.neural.sampling import interior
+from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
+from pinnsuite.problem.definition import Problem, derivative_orders
+from pinnsuite.problem.domain import Box
+from pinnsuite.problem.jets import numpy_function
+
+_ROUGH = (sp.Piecewise, sp.Heaviside, sp.Abs, sp.sign, sp.Max, sp.Min, sp.floor)
+_COMPATIBLE = 1e-10
+_NUM_PROBES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """What one field satisfies exactly by its form `g + m N`.
+
+    Attributes
+    ----------
+    lift, factor
+        g and m, expressions of the coordinates; 0 and 1 where nothing is exact.
+    conditions
+        The conditions that hold exactly, each with the names of the boundaries where
+        it does (none for an initial condition).
+    """
+
+    lift: sp.Expr = sp.S.Zero
+    factor: sp.Expr = sp.S.One
+    conditions: tuple[tuple[Any, tuple[str, ...]], ...] = ()
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether nothing is built in."""
+        return bool(self.factor == 1)
+
+    def holds(self, residual: Residual) -> bool:
+        """Say whether a residual vanishes identically."""
+        return any(
+            c is residual.condition and (not names or residual.place.name in names)
+            for c, names in self.conditions
+        )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One end of the coordinate number `axis`, and a condition there."""
+
+    condition: Dirichlet
+    name: str
+    coordinate: sp.Symbol
+    axis: int
+    is_upper: bool
+
+
+def exact_conditions(problem: Problem) -> list[Exact]:
+    """Return what each field can satisfy exactly.
+
+    Conditions are taken in their order. One is left to the loss if its value jumps or
+    holds an unknown coefficient, if it contradicts those before it where they meet, or
+    if its boundary is not made of whole sides of a box.
+    """
+    return [_exact(problem, i) for i in range(len(problem.fields))]
+
+
+def _exact(problem: Problem, index: int) -> Exact:
+    f = problem.fields[index]
+    probes = interior(problem, _NUM_PROBES, seed=0)
+    sides = _dirichlet_sides(problem, f)
+    adopted: list[_Side] = []
+    lift: sp.Expr = sp.S.Zero
+    factor: sp.Expr = sp.S.One
+    for axis in dict.fromkeys(side.axis for side in sides):
+        assert problem.domain is not None
+        x = problem.space[axis]
+        low, high = (sp.Float(v) for v in problem.domain.bounds[axis])
+        pair = [s for s in sides if s.axis == axis]
+        gaps = {s: _on(s.condition.value - lift, s, problem) for s in pair}
+        pair = [
+            s
+            for s in pair
+            if all(
+                _vanishes(_on(gaps[s], other, problem), problem, probes)
+                for other in adopted
+            )
+        ]
+        xi = (x - low) / (high - low)
+        if len(pair) == 2:
+            correction = sum(gaps[s] * (xi if s.is_upper else 1 - xi) for s in pair)
+            factor *= 4 * xi * (1 - xi)
+        elif pair:
+            correction = gaps[pair[0]]
+            factor *= 1 - xi if pair[0].is_upper else xi
+        else:
+            continue
+        lift += correction
+        adopted += pair
+    held = [
+        (
+            c,
+            tuple(
+                {s.name for s in adopted} - {s.name for s in sides if s not in adopted}
+            ),
+        )
+        for c in dict.fromkeys(s.condition for s in adopted)
+    ]
+    exact = Exact(lift, factor, tuple((c, names) for c, names in held if names))
+    return _with_initial(problem, index, exact, adopted, probes)
+
+
+def _dirichlet_sides(problem: Problem, f: sp.Expr) -> list[_Side]:
+    if not isinstance(problem.domain, Box):
+        return []
+    inside = set(problem.coordinates)
+    found = []
+    for c in problem.conditions_of(Dirichlet):
+        if c.field != f or c.value.free_symbols - inside or c.value.has(*_ROUGH):
+            continue
+        ruled = sides_of(problem, c)
+        for axis, x in enumerate(problem.space):
+            for is_upper, name in enumerate(problem.domain.sides(x)):
+                if name in ruled:
+                    found.append(_Side(c, name, x, axis, bool(is_upper)))
+    return found
+
+
+def _on(expression: sp.Expr, side: _Side, problem: Problem) -> sp.Expr:
+    assert problem.domain is not None
+    end = float(problem.domain.bounds[side.axis, int(side.is_upper)])
+    return expression.subs(side.coordinate, sp.Float(end))
+
+
+def _vanishes(expression: sp.Expr, problem: Problem, probes: np.ndarray) -> bool:
+    (values,) = numpy_function(problem.coordinates, [expression])(*probes.T)
+    return bool(np.abs(values).max() < _COMPATIBLE)
+
+
+def _with_initial(
+    problem: Problem,
+    index: int,
+    exact: Exact,
+    adopted: Sequence[_Side],
+    probes: np.ndarray,
+) -> Exact:
+    """Return `exact` with the initial values of the field added, if they fit."""
+    f = problem.fields[index]
+    starts = {c.order: c for c in problem.conditions_of(Initial) if c.field == f}
+    if problem.time is None or sorted(starts) != list(range(len(starts))) or not starts:
+        return exact
+    t, start = problem.time.coordinate, sp.Float(problem.time.start)
+    gaps = []
+    for order, c in sorted(starts.items()):
+        if c.value.free_symbols - set(problem.space) or c.value.has(*_ROUGH):
+            return exact
+        gaps.append(c.value - sp.diff(exact.lift, t, order).subs(t, start))
+    for gap in gaps:
+        if not all(_vanishes(_on(gap, s, problem), problem, probes) for s in adopted):
+            return exact
+        for c in problem.conditions_of(Periodic):
+            if not _repeats(gap, c.along, problem, index, probes):
+                return exact
+    lift = exact.lift + sum((t - start) ** k * gap for k, gap in enumerate(gaps))
+    tau = (t - start) / (sp.Float(problem.time.end) - start)
+    conditions = (*exact.conditions, *((c, ()) for c in starts.values()))
+    return Exact(lift, exact.factor * tau ** len(starts), conditions)
+
+
+def _repeats(
+    expression: sp.Expr,
+    x: sp.Symbol,
+    problem: Problem,
+    index: int,
+    probes: np.ndarray,
+) -> bool:
+    """Say whether an expression and its lower derivatives agree at both ends of x."""
+    assert problem.domain is not None
+    low, high = problem.domain.bounds[problem.space.index(x)]
+    order = derivative_orders(problem.equations, problem.fields, x)[index]
+    for k in range(max(order, 1)):
+        slope = sp.diff(expression, x, k)
+        jump = slope.subs(x, sp.Float(high)) - slope.subs(x, sp.Float(low))
+        if not _vanishes(jump, problem, probes):
+            return False
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """The fields as functions of points and of one flat vector of parameters.
+
+    Attributes
+    ----------
+    network
+        From features to one raw output a field.
+    features
+        Of the points.
+    magnitudes
+        Centre and spread of each field.
+    exact
+        What each field satisfies by construction.
+    forms
+        Values of all lifts, then of all factors, at columns of points; None if there
+        are none.
+    """
+
+    network: MLP
+    features: Features
+    magnitudes: Sequence[Magnitude]
+    exact: Sequence[Exact]
+    forms: Callable[..., list[Any]] | None
+
+    def __call__(self, parameters: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Return the fields at `points` (n, coordinates): (n, fields)."""
+        outputs = self.network(parameters, self.features(points))
+        forms = self.forms(*points.unbind(1)) if self.forms else []
+        fields = []
+        for i, (m, exact) in enumerate(zip(self.magnitudes, self.exact, strict=True)):
+            raw = outputs[:, i]
+            if not exact.is_trivial:
+                lift, factor = forms[i], forms[len(self.exact) + i]
+                fields.append(lift + factor * (m.spread * raw))
+            else:
+                fields.append(m.applied(raw))
+        return torch.stack(fields, 1)
+
+
+def trial(
+    problem: Problem,
+    limits: np.ndarray,
+    magnitudes: Sequence[Magnitude],
+    exact: Sequence[Exact] | None,
+    hidden: Sequence[int],
+    activation: str,
+) -> Trial:
+    """Return the trial fields of a problem.
+
+    Parameters
+    ----------
+    exact
+        From `exact_conditions`; None builds nothing in, periodicity included. A field
+        measured on a logarithmic scale is an exponential instead: it stays positive.
+    hidden
+        Widths of the hidden layers.
+    """
+    periodic = []
+    if exact is not None:
+        along = [c.along for c in problem.conditions_of(Periodic)]
+        periodic = [k for k, x in enumerate(problem.coordinates) if x in along]
+    features = Features(limits, periodic)
+    network = MLP((features.size, *hidden, len(problem.fields)), activation)
+    built = [
+        Exact() if m.is_positive else e
+        for e, m in zip(exact or [Exact()] * len(magnitudes), magnitudes, strict=True)
+    ]
+    forms = None
+    if not all(e.is_trivial for e in built):
+        expressions = [*(e.lift for e in built), *(e.factor for e in built)]
+        forms = torch_function(problem.coordinates, expressions)
+    return Trial(network, features, magnitudes, built, forms)
