@@ -1,0 +1,1 @@
+"""Networks that are differential equations, as a whole or layer by layer."""
