@@ -44,7 +44,8 @@ MIN_CANDIDATES = 3
 """Classical runs that a baseline is chosen from."""
 
 OVER_RESOLVED = 5.0
-"""A baseline whose error is this much below ε was run on too fine a grid for it."""
+"""A baseline whose error is this much below ε was run on too fine a grid for it, unless
+a coarser run of the same solver misses ε."""
 
 CEILING = 0.1
 """A relative L2 error above it is no solution, where some run does better."""
@@ -363,17 +364,16 @@ def _timed(
         shown_ratio = (1 / ratio[0], 1 / ratio[2], 1 / ratio[1])
         if ratio[0] > 1:
             quick, slow, shown_ratio = slow, quick, ratio
-        number = (
-            f"ratio withheld, {seeds}"
-            if void
-            else f"ratio {wording.times(shown_ratio[0])} "
-            f"[{wording.times(shown_ratio[1])}, {wording.times(shown_ratio[2])}], "
-            f"{seeds}"
-        )
+        words = [wording.times(r) for r in shown_ratio]
+        number = f"ratio {words[0]}"
+        if void:
+            number = "ratio withheld"
+        elif ratio[1] < ratio[2]:
+            number += f" [{words[1]}, {words[2]}]"
         return _Claim(
             Code.FASTER,
             f"{quick[0]} reaches {shown} in {wording.seconds(quick[1])}, {slow[0]} in "
-            f"{wording.seconds(slow[1])} ({number})"
+            f"{wording.seconds(slow[1])} ({number}, {seeds})"
             f"{_beyond(learned, candidates, error)}",
             error,
             None if void else ratio,
@@ -475,8 +475,17 @@ def _weakness(
     if len(able) < MIN_CANDIDATES:
         one = len(able) == 1
         return f"{len(able)} classical candidate{'' if one else 's'}, 3 are needed"
+    if baseline.error.metric != "relative_l2":
+        return None
     found = usable_error(baseline)
-    if baseline.error.metric == "relative_l2" and found < error / OVER_RESOLVED:
+    # A coarser run that misses ε shows that this one is the coarsest that meets it.
+    is_bracketed = any(
+        error < usable_error(r) < math.inf
+        and r.solver.id == baseline.solver.id
+        and r.compared_s <= baseline.compared_s
+        for r in candidates
+    )
+    if found < error / OVER_RESOLVED and not is_bracketed:
         return (
             f"{baseline.solver.id} is over-resolved: its cheapest run has error "
             f"{wording.error(found)}"

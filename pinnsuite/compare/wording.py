@@ -30,8 +30,8 @@ def error(value: float, metric: str = "relative_l2") -> str:
         return f"{100 * value:.2g} %"
     if metric == "bits_per_character":
         return f"{value:.3g} bits"
-    if value == 0:
-        return "0"
+    if value == 0 or value >= 1:
+        return _digits(value) if value else "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 

@@ -35,6 +35,10 @@ class Curve:
 
     Attributes
     ----------
+    name
+        The solver's, with the scheme in brackets where it has several.
+    solver
+        The solver's alone.
     points
         Sorted by CPU seconds.
     seed
@@ -42,6 +46,7 @@ class Curve:
     """
 
     name: str
+    solver: str
     family: str
     points: tuple[Point, ...]
     seed: int | None = None
@@ -132,7 +137,7 @@ def curves(records: Iterable[Record]) -> list[Curve]:
             if points:
                 solver = record.solver
                 seed = record.seed.init
-                found.append(Curve(solver.id, solver.family, points, seed))
+                found.append(Curve(solver.id, solver.id, solver.family, points, seed))
         elif math.isfinite(usable_error(record)):
             joined.setdefault((record.solver.id, _scheme(record)), []).append(record)
     schemes: dict[str, int] = {}
@@ -149,7 +154,7 @@ def curves(records: Iterable[Record]) -> list[Curve]:
                 key=lambda p: p.cpu_s,
             )
         )
-        found.append(Curve(name, group[0].solver.family, points))
+        found.append(Curve(name, solver_id, group[0].solver.family, points))
     return sorted(found, key=lambda c: (c.is_learned, c.name, c.seed or 0))
 
 

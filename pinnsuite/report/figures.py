@@ -23,12 +23,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.tri import Triangulation
 
-from pinnsuite.compare.wording import seconds
+from pinnsuite.compare import wording
 from pinnsuite.compare.work_precision import Curve, Point
 from pinnsuite.solution.record import Record, Rung
 from pinnsuite.solution.support import Grid, MeshNodes, Support
 
 NUM_COLOURS = 8
+
+COOL, WARM = (0, 2, 5, 7), (1, 3, 6, 4)
+"""Series colours of classical and of learned solvers."""
 
 _INK, _MUTED, _RULE, _SHADE = "#010101", "#010102", "#010103", "#010104"
 _SERIES = tuple(f"#0102{k:02x}" for k in range(1, NUM_COLOURS + 1))
@@ -75,20 +78,20 @@ MARKERS = "osD^vPX*"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 PHASE_COLOURS = {
-    "symbolic": 8,
-    "compile": 7,
-    "data": 5,
-    "tune": 6,
-    "train": 2,
-    "setup": 3,
-    "solve": 1,
-    "infer": 4,
+    "symbolic": 7,
+    "compile": 5,
+    "data": 4,
+    "tune": 3,
+    "train": 1,
+    "setup": 2,
+    "solve": 0,
+    "infer": 6,
 }
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure.
+    """A drawn figure, on its own or as one of a column.
 
     Attributes
     ----------
@@ -132,7 +135,8 @@ def _picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
     box = re.search(r'viewBox="[^"]*"', text)
     assert box is not None
-    width = figure.get_figwidth() * 96
+    # A little wider than drawn at most, so that words stay near the page's size.
+    width = figure.get_figwidth() * 96 * 1.15
     head = (
         f'<svg class="figure" role="img" aria-label="{escape(alt)}" {box[0]} '
         f'style="max-width: {width:.0f}px">'
@@ -157,7 +161,9 @@ def _scale(ax: Axes, values: Sequence[float], axis: str) -> None:
     if values and min(values) > 0 and max(values) > 3 * min(values):
         getattr(ax, f"set_{axis}scale")("log")
         which = ax.xaxis if axis == "x" else ax.yaxis
-        which.set_major_locator(LogLocator(numticks=7))
+        is_short = max(values) < 40 * min(values)
+        subs = (1.0, 2.0, 5.0) if is_short else (1.0,)
+        which.set_major_locator(LogLocator(subs=subs, numticks=7))
         which.set_major_formatter(_power_of_ten)
         which.set_minor_formatter(NullFormatter())
         which.set_minor_locator(LogLocator(subs="auto", numticks=60))
@@ -174,11 +180,11 @@ def work_precision(
 ) -> Picture:
     """Draw error against CPU seconds; grey where the reference cannot tell."""
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(6.6, 4.2)
+        figure, ax = _figure(4.7, 4.0)
         points = [p for c in curves for p in c.points]
         labelled = set()
         for curve in curves:
-            k = colours[curve.name.partition(" (")[0]]
+            k = colours[curve.solver]
             scheme = sum(c.name < curve.name for c in curves if not c.is_learned)
             label = None if curve.name in labelled else curve.name
             labelled.add(curve.name)
@@ -211,20 +217,20 @@ def work_precision(
             ax.axvspan(low, edge, color=_SHADE, lw=0, zorder=0)
             ax.set_xlim(low, high)
             ax.annotate(
-                "reference not\naccurate enough",
+                "◂ the reference cannot tell",
                 (edge, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(-4, -4),
+                xytext=(4, -3),
                 textcoords="offset points",
-                ha="right",
+                ha="left",
                 va="top",
-                fontsize=7.5,
+                fontsize=8,
                 color=_MUTED,
             )
         ax.grid(True)
         ax.set_xlabel(f"error ({metric.replace('_', ' ')})")
         ax.set_ylabel("CPU seconds")
-        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, borderaxespad=0)
+        figure.legend(loc="outside lower center", ncols=3)
         names = ", ".join(dict.fromkeys(c.name for c in curves))
         return _picture(
             figure,
@@ -244,23 +250,23 @@ def convergence_plot(rungs: Sequence[Rung], expected: float | None) -> Picture |
     by_dofs = all(n > 0 for n, _ in known) and len({n for n, _ in known}) == len(known)
     x = [float(n) if by_dofs else k + 1.0 for k, (n, _) in enumerate(known)]
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(4.2, 2.9)
+        figure, ax = _figure(4.7, 3.4)
         ax.plot(x, [e for _, e in known], "o-", color=_SERIES[0], mew=0)
         _scale(ax, [e for _, e in known], "y")
         if by_dofs:
-            _scale(ax, x, "x")
-        else:
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.set_xscale("log")
+        ax.set_xticks(x, [f"{v:,.0f}" for v in x])
+        ax.set_xticks([], minor=True)
         ax.margins(0.1)
         ax.grid(True)
         ax.set_xlabel("unknowns" if by_dofs else "refinement")
         ax.set_ylabel("change to the next rung")
-        declared = "" if expected is None else f" Declared order {expected:g}."
+        declared = "" if expected is None else f"; declared order {expected:g}"
         return _picture(
             figure,
             "Convergence of the reference: its error falls from "
             f"{known[0][1]:.1e} to {known[-1][1]:.1e} over {len(known)} rungs.",
-            f"Convergence of the reference.{declared}",
+            f"Convergence of the reference{declared}.",
         )
 
 
@@ -270,7 +276,7 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
     if not rows:
         return None
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(6.6, 0.75 + 0.34 * len(rows))
+        figure, ax = _figure(4.7, 0.75 + 0.32 * len(rows))
         used: list[str] = []
         for k, (_, cost) in enumerate(rows):
             total, left = sum(cost.values()), 0.0
@@ -283,13 +289,13 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
                     share,
                     left=left,
                     height=0.62,
-                    color=_SERIES[colour - 1],
+                    color=_SERIES[colour],
                     label=None if phase in used else phase,
                     lw=0,
                 )
                 used.append(phase)
                 left += share
-            ax.text(1.015, k, seconds(total), va="center", fontsize=8.5)
+            ax.text(1.015, k, wording.seconds(total), va="center", fontsize=8.5)
         ax.set_yticks(range(len(rows)), [name for name, _ in rows])
         ax.tick_params(axis="y", length=0, labelcolor=_INK)
         ax.invert_yaxis()
@@ -305,7 +311,7 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
             columnspacing=1.2,
         )
         words = "; ".join(
-            f"{name} {seconds(sum(cost.values()))}" for name, cost in rows
+            f"{name} {wording.seconds(sum(cost.values()))}" for name, cost in rows
         )
         return _picture(
             figure,
@@ -316,7 +322,7 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
 
 def breakeven_chart(
     learned: Sequence[tuple[str, float, float]],
-    classical: Sequence[tuple[str, float]],
+    classical: Sequence[tuple[str, float, float]],
     colours: Mapping[str, int],
 ) -> Picture:
     """Draw total CPU seconds over the number of solves.
@@ -326,30 +332,34 @@ def breakeven_chart(
     learned
         Name, seconds spent once, seconds of one inference.
     classical
-        Name and seconds of one solve at the same error.
+        Name, error and seconds of one solve at that error.
     """
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(6.6, 3.6)
-        slowest = min([s for _, s in classical], default=1.0)
+        figure, ax = _figure(4.7, 3.9)
+        slowest = min([s for _, _, s in classical], default=1.0)
         most = max([once / slowest for _, once, _ in learned], default=1.0)
         n = np.logspace(0, math.ceil(math.log10(max(most, 10))) + 1, 200)
+        totals = []
         for name, once, each in learned:
-            colour = _SERIES[colours[name]]
-            ax.plot(n, once + n * each, color=colour, label=name)
-        for name, each in classical:
-            colour = _SERIES[colours[name]]
-            ax.plot(n, n * each, "--", color=colour, label=f"{name}, same error")
-        _scale(ax, [1.0, 10.0], "x")
-        _scale(ax, [1.0, 10.0], "y")
+            totals.append(once + n * each)
+            ax.plot(n, totals[-1], color=_SERIES[colours[name]], label=name)
+        for k, (name, error, each) in enumerate(classical):
+            totals.append(n * each)
+            style = ("--", ":", "-.")[k % 3]
+            label = f"{name} at {wording.error(error)}"
+            ax.plot(n, totals[-1], style, color=_SERIES[colours[name]], label=label)
+        _scale(ax, list(n), "x")
+        _scale(ax, list(np.concatenate(totals)), "y")
         ax.grid(True)
         ax.set_xlabel("number of solves")
         ax.set_ylabel("CPU seconds in all")
-        ax.legend(loc="upper left")
+        figure.legend(loc="outside lower center", ncols=2)
         return _picture(
             figure,
             "Break-even chart: total CPU seconds over the number of solves, learned "
             "with data and training, classical at the same error.",
-            "Where a solid line falls below a dashed one, training has paid off.",
+            "Where a solid line falls below the classical one at its error, training "
+            "has paid off.",
         )
 
 
@@ -361,7 +371,7 @@ def seed_strip(
     if not rows:
         return None
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(4.2, 0.8 + 0.4 * len(rows))
+        figure, ax = _figure(4.7, 0.8 + 0.4 * len(rows))
         for k, (name, errors) in enumerate(rows):
             ax.plot(errors, [k] * len(errors), "o", color=_SERIES[colours[name]], mew=0)
             middle = float(np.median(errors))
@@ -397,18 +407,21 @@ def field_pictures(
     shown: Sequence[Shown],
     colours: Mapping[str, int],
     record: Record,
-) -> list[Picture]:
-    """Draw a field and its error for every solver, in the way its support asks for."""
+) -> list[tuple[Picture, ...]]:
+    """Draw a field and its error for every solver, in the way its support asks for.
+
+    Pictures that belong under each other come as one tuple.
+    """
     with mpl.rc_context(_STYLE):
         metric = record.error.metric
         if metric == "error_rate":
-            return _confusions(reference, shown)
+            return [(p,) for p in _confusions(reference, shown)]
         if metric != "relative_l2":
             return []
         if isinstance(support, Grid):
             curves = _as_curves(support, reference, shown, record)
             if curves is not None:
-                return _curves(field, curves, colours)
+                return [(p,) for p in _curves(field, curves, colours)]
         return _maps(field, support, reference, shown, record)
 
 
@@ -479,7 +492,7 @@ def _curves(
 ) -> list[Picture]:
     pictures = []
     for panel in panels:
-        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        figure = Figure(figsize=(4.7, 3.8), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
         if panel.reference is not None:
             top.plot(
@@ -493,20 +506,20 @@ def _curves(
                 error = np.abs(values - panel.reference)
                 error[error <= 0] = np.nan
                 bottom.plot(panel.x, error, style, color=colour, lw=1.0)
-        _scale(bottom, [1.0, 10.0], "y")
+        _scale(bottom, [1.0, 1e6], "y")
         bottom.set_ylabel("|error|")
         bottom.set_xlabel(panel.label)
+        bottom.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         bottom.yaxis.set_major_locator(LogLocator(numticks=4))
         for ax in (top, bottom):
             ax.grid(True)
-        top.set_title(f"{field} {panel.title}".strip(), loc="left")
-        top.legend(
-            loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=3, borderaxespad=0.2
-        )
+        heading = f"{field} {panel.title}".strip()
+        top.set_title(heading, loc="left")
+        figure.legend(loc="outside lower center", ncols=4)
         pictures.append(
             _picture(
                 figure,
-                f"{field} {panel.title} over {panel.label}: reference and "
+                f"{heading} over {panel.label}: reference and "
                 f"{', '.join(panel.values)}, with absolute errors below.",
             )
         )
@@ -562,7 +575,7 @@ def _maps(
     reference: np.ndarray | None,
     shown: Sequence[Shown],
     record: Record,
-) -> list[Picture]:
+) -> list[tuple[Picture, ...]]:
     slices = _slice(support, record)
     if slices is None:
         return []
@@ -576,34 +589,20 @@ def _maps(
     norm = _field_norm(np.concatenate(fields) if truth is None else truth)
     plane = record.problem.dimension == 2
     error_norm = _error_norm([e for e in errors if e is not None])
-    pictures = []
+    columns: list[tuple[Picture, ...]] = []
     if truth is not None:
-        pictures.append(
-            _map(
-                support,
-                truth,
-                norm,
-                f"{field}, reference{when}",
-                mesh=True,
-                is_plane=plane,
-            )
-        )
+        title = f"{field}, reference{when}"
+        columns.append((_map(support, truth, norm, title, mesh=True, is_plane=plane),))
     for s, values, error in zip(shown, fields, errors, strict=True):
-        pictures.append(
-            _map(support, values, norm, f"{field}, {s.name}{when}", is_plane=plane)
-        )
+        title = f"{field}, {s.name}{when}"
+        column = [_map(support, values, norm, title, is_plane=plane)]
         if error is not None and error_norm is not None:
-            pictures.append(
-                _map(
-                    support,
-                    error,
-                    error_norm,
-                    f"|error|, {s.name}{when}",
-                    colours="magma",
-                    is_plane=plane,
-                )
+            title = f"|error|, {s.name}"
+            column.append(
+                _map(support, error, error_norm, title, colours="magma", is_plane=plane)
             )
-    return pictures
+        columns.append(tuple(column))
+    return columns
 
 
 def _slice(support: Support, record: Record) -> tuple[Any, str] | None:
@@ -654,7 +653,7 @@ def _map(
     if colours is None:
         is_signed = norm.vmin is not None and norm.vmin == -(norm.vmax or 0)
         colours = "RdBu_r" if is_signed else "viridis"
-    figure, ax = _figure(3.5, 2.6)
+    figure, ax = _figure(3.0, 2.3)
     if isinstance(norm, LogNorm):
         values = np.clip(values, norm.vmin, None)
     drawn: Any
@@ -684,8 +683,8 @@ def _map(
         ax.set_aspect("equal")
     ax.set_xlabel(labels[0])
     ax.set_ylabel(labels[1])
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.set_title(title, loc="left")
     bar: Any = figure.colorbar(drawn, ax=ax, pad=0.02, aspect=25)
     bar.outline.set_visible(False)

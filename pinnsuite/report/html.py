@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pinnsuite.compare import wording
 from pinnsuite.compare.breakeven import classical_cost
@@ -45,10 +45,10 @@ class Section:
     first: Record
     equations: Sequence[Markup]
     reference: Sequence[str]
-    convergence: figures.Picture | None
     verdicts: Sequence[Verdict]
     charts: Sequence[figures.Picture]
-    fields: Sequence[figures.Picture]
+    fields: Sequence[tuple[figures.Picture, ...]]
+    is_wide: bool
     tables: Sequence[Table]
     failed: Sequence[Record]
 
@@ -79,15 +79,12 @@ def write_report(results_dir: Path, out: Path) -> Path:
 def page(results: Results) -> str:
     """Return the page as HTML."""
     records = [run.record for run in results.runs]
-    solvers = sorted({(is_learned(r), r.solver.id) for r in records})
-    colours = {name: k % figures.NUM_COLOURS for k, (_, name) in enumerate(solvers)}
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in results.runs:
         p = run.record.problem
         groups.setdefault((p.id, p.definition_hash, p.task), []).append(run)
     sections = [
-        _section(f"p{k}", group, results, colours)
-        for k, group in enumerate(groups.values(), 1)
+        _section(f"p{k}", group, results) for k, group in enumerate(groups.values(), 1)
     ]
     overview = tables.runs(records)
     environment = jinja2.Environment(
@@ -97,7 +94,7 @@ def page(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["seconds"] = wording.seconds
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("template.html.j2").render(
         title=results.root.name,
         sections=sections,
@@ -108,7 +105,7 @@ def page(results: Results) -> str:
         sentences={status.value: status.sentence for status in Status},
         runs=overview,
         csv=base64.b64encode(tables.to_csv(overview).encode()).decode(),
-        faults=[(_relative(p, results.root), why) for p, why in results.faults],
+        faults=_faults(results),
         codes=CODES,
         num_runs=len(records),
     )
@@ -129,6 +126,12 @@ CODES = {
 """The verdicts, for the legend."""
 
 
+def _unbroken(text: str) -> str:
+    """Keep numbers such as 2e-6 and their units on one line."""
+    text = re.sub(r"(\de)-(\d)", "\\1\u2011\\2", text)
+    return re.sub(r"(\d) (ns|µs|ms|s|min|h|%|seeds?)\b", "\\1\u00a0\\2", text)
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
@@ -143,13 +146,11 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def _section(
-    anchor: str, runs: Sequence[Run], results: Results, colours: Mapping[str, int]
-) -> Section:
+def _section(anchor: str, runs: Sequence[Run], results: Results) -> Section:
     records = [run.record for run in runs]
+    colours = _colours(records)
     first = next((r for r in records if r.reference is not None), records[0])
     groups = _configurations(records)
-    part = first.reference
     made = [
         tables.errors(groups, first.error.metric),
         tables.coefficients(groups),
@@ -158,19 +159,29 @@ def _section(
         tables.error_at_time(records),
         *(tables.step_refinement(r) for r in records),
     ]
+    fields = _fields(runs, results, colours)
     return Section(
         anchor,
         first.problem.id.replace("_", " "),
         first,
         [_equation(e) for e in first.problem.equations],
         _reference_words(first),
-        figures.convergence_plot(part.rungs, part.expected_order) if part else None,
         verdicts(records),
         _charts(records, groups, colours),
-        _fields(runs, results, colours),
+        fields,
+        all(len(column) == 1 for column in fields),
         [t for t in made if t is not None and t.rows],
         [r for r in records if r.status is not Status.OK],
     )
+
+
+def _colours(records: Sequence[Record]) -> dict[str, int]:
+    """Give classical solvers the cool colours and learned ones the warm."""
+    colours: dict[str, int] = {}
+    for learned, palette in ((False, figures.COOL), (True, figures.WARM)):
+        names = sorted({r.solver.id for r in records if is_learned(r) is learned})
+        colours |= {name: palette[k % len(palette)] for k, name in enumerate(names)}
+    return colours
 
 
 def _configurations(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -223,6 +234,9 @@ def _charts(
                 metric=metric,
             )
         )
+    part = next((r.reference for r in records if r.reference is not None), None)
+    if part is not None:
+        found.append(figures.convergence_plot(part.rungs, part.expected_order))
     found.append(_breakeven(records, colours))
     middle = {name: tables.median_run(group) for name, group in groups.items()}
     bars = [
@@ -258,16 +272,17 @@ def _breakeven(
         return None
     classical = []
     for name, rungs in curve.items():
-        e, s = np.array(rungs).T
-        cost = classical_cost(float(np.median(errors)), e, s)
-        if cost is not None:
-            classical.append((name, cost))
+        at, seconds = np.array(rungs).T
+        for error in sorted(errors):
+            cost = classical_cost(error, at, seconds)
+            if cost is not None:
+                classical.append((name, error, cost))
     return figures.breakeven_chart(learned, classical, colours)
 
 
 def _fields(
     runs: Sequence[Run], results: Results, colours: Mapping[str, int]
-) -> list[figures.Picture]:
+) -> list[tuple[figures.Picture, ...]]:
     """Draw the best run of each solver beside the reference."""
     by_solver: dict[str, list[Run]] = {}
     for run in runs:
@@ -286,7 +301,7 @@ def _fields(
         return []
     support = chosen[0][1].support
     reference = results.reference(runs[0])
-    pictures = []
+    pictures: list[tuple[figures.Picture, ...]] = []
     for field in chosen[0][1].fields:
         truth = _on(reference, field, support)
         shown = [
@@ -324,13 +339,27 @@ def _on(solution: Solution | None, field: str, support: Support) -> np.ndarray |
     return None
 
 
+_TOKEN = re.compile(r"(?P<name>[^\W\d]\w*)|\*\*\(?(?P<power>-?\d+)\)?|(?P<other>.)")
+_UPRIGHT = re.compile(r"a?(sin|cos|tan)h?|exp|log|sqrt|Abs|sign|Max|Min|Heaviside")
+_SIGNS = {"*": "\u202f", "-": "−", "\n": " "}
+
+
 def _equation(text: str) -> Markup:
-    """Write `u*u_x - 0.01*u_xx**2` with subscripts, powers and real minus signs."""
-    safe = str(escape(text))
-    safe = re.sub(r"\*\*\(?(-?\d+)\)?", r"<sup>\1</sup>", safe)
-    safe = re.sub(r"\b([^\W_]+)_([^\W_]+)\b", r"<i>\1</i><sub>\2</sub>", safe)
-    safe = safe.replace("*", "\u202f").replace(" - ", " − ")
-    return Markup(safe)
+    """Write `u*u_x - 0.01*u_xx**2` with italics, subscripts, powers, minus signs."""
+    out = Markup("")
+    for token in _TOKEN.finditer(text):
+        name, power, other = token["name"], token["power"], token["other"]
+        if power is not None:
+            out += Markup("<sup>{}</sup>").format(power.replace("-", "−"))
+        elif name is None:
+            out += _SIGNS.get(other, other)
+        elif _UPRIGHT.fullmatch(name):
+            out += name
+        else:
+            stem, _, index = name.partition("_")
+            out += Markup("<i>{}</i>").format("π" if stem == "pi" else stem)
+            out += Markup("<sub>{}</sub>").format(index) if index else ""
+    return out
 
 
 def _reference_words(record: Record) -> list[str]:
@@ -353,9 +382,7 @@ def _reference_words(record: Record) -> list[str]:
         words.append("Its own error is rounding.")
     if part.observed_order is not None:
         declared = (
-            ""
-            if part.expected_order is None
-            else f" of {part.expected_order:g} declared"
+            "" if part.expected_order is None else f", declared {part.expected_order:g}"
         )
         words.append(f"Observed order {part.observed_order:.2f}{declared}.")
     if part.gci is not None:
@@ -367,7 +394,7 @@ def _machines(records: Sequence[Record]) -> list[str]:
     lines: dict[str, None] = {}
     for r in records:
         m = r.machine
-        words = [m.cpu, f"{m.cores} cores", f"{m.threads} threads used"]
+        words = [m.cpu, f"{m.cores} cores", f"threads: {m.threads}"]
         words.append(f"{m.ram_gib:.0f} GiB")
         if m.gpu:
             words.append(m.gpu)
@@ -392,7 +419,8 @@ def _headline(found: Sequence[Verdict]) -> str:
     many = "comparison" if len(found) == 1 else "comparisons"
     words = f"In {len(found)} {many} the classical solver is ahead in "
     words += f"{ahead['classical']}, the learned one in {ahead['learned']}"
-    return words + (f"; {open_} stay open." if open_ else ".")
+    stay = "stays" if open_ == 1 else "stay"
+    return words + (f"; {open_} {stay} open." if open_ else ".")
 
 
 def _counts(records: Sequence[Record]) -> list[tuple[str, int]]:
@@ -401,8 +429,13 @@ def _counts(records: Sequence[Record]) -> list[tuple[str, int]]:
     ]
 
 
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+def _faults(results: Results) -> list[tuple[str, str]]:
+    """Return damaged files and reasons, with paths below the folder of results."""
+    above = f"{results.root}{os.sep}"
+    return [
+        (str(path).removeprefix(above), why.replace(above, ""))
+        for path, why in results.faults
+    ]
 
 
 __all__ = ["Section", "page", "write_report"]

@@ -167,10 +167,8 @@ def time_to_error(records: Sequence[Record]) -> Table | None:
             cells.append(text if r.share in (0.0, 1.0) else f"{text} ({r.share:.0%})")
         rows.append([name, *cells])
     head = ["solver", *(wording.error(level) for level in LEVELS)]
-    note = (
-        "CPU seconds of the cheapest classical run, or the median seed, that ends at "
-    )
-    note += "or below the error; in brackets the share of seeds where it is not all."
+    note = "CPU seconds of the cheapest classical run, or the median seed, that ends "
+    note += "at or below the error; in brackets the share of seeds, where not all do."
     return Table("Time to error", head, rows, note)
 
 

@@ -117,6 +117,9 @@ def test_an_over_resolved_candidate_makes_a_weak_baseline():
     v = verdict(pinn(SEEDS), lines((1e-4, 1.0), (2e-5, 2.0), (1e-6, 8.0)))
     assert v.code is Code.WEAK_BASELINE
     assert "over-resolved: its cheapest run has error 1e-4" in v.sentence
+    # A coarser run that misses the error shows that a finer one was needed.
+    bracketed = lines((0.2, 0.3), (1e-4, 1.0), (2e-5, 2.0))
+    assert verdict(pinn(SEEDS), bracketed).code is Code.FASTER
 
 
 def test_failed_seeds_count():
