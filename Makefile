@@ -1,8 +1,8 @@
 # Everything a fresh checkout needs; python3 >= 3.11 and make are enough.
 #
 #   make demo PYTHON=python3.13      another interpreter
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
-#                                    the small torch, without CUDA
+#   PIP_EXTRA_INDEX_URL=... make demo
+#                                    with PyTorch's CPU index: the small torch, no CUDA
 
 PYTHON ?= python3
 VENV := .venv
