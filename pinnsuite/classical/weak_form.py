@@ -135,7 +135,7 @@ def weak_form(problem: Problem) -> WeakForm:
 
 
 def by_parts(
-    equation: sp.Expr, fields: Sequence[AppliedUndef], space: Sequence[sp.Symbol]
+    equation: sp.Expr, fields: Sequence[sp.Expr], space: Sequence[sp.Symbol]
 ) -> tuple[sp.Expr, list[sp.Expr]]:
     """Return S and B with `equation = S + ∇·B`, S holding first derivatives at most.
 
@@ -164,20 +164,19 @@ def by_parts(
                 "make its argument a field of its own"
             )
         k, inner = _peeled(derivative, space)
-        slope = sp.diff(coefficient.doit(), space[k])
-        if slope != 0 and coefficient.has(*JUMPS):
+        if any(j.free_symbols & set(space) for j in coefficient.atoms(*JUMPS)):
             raise UnsupportedProblemError(
                 f"the coefficient {coefficient} of {derivative} jumps and stands "
                 "outside the derivative; write div(k*grad(u))"
             )
         flux[k] += coefficient * inner
-        source -= slope * inner
+        source -= sp.diff(coefficient.doit(), space[k]) * inner
     return source, flux
 
 
 def _marked(
     derivative: sp.Derivative,
-    fields: Sequence[AppliedUndef],
+    fields: Sequence[sp.Expr],
     space: Sequence[sp.Symbol],
     found: dict[sp.Derivative, sp.Dummy],
 ) -> sp.Expr:
@@ -214,16 +213,15 @@ def _peeled(
 
 
 def _space_order(
-    expression: sp.Expr, fields: Sequence[AppliedUndef], space: Sequence[sp.Symbol]
+    expression: sp.Basic, fields: Sequence[sp.Expr], space: Sequence[sp.Symbol]
 ) -> int:
     """Return the highest total order of derivatives of the fields in space."""
-    if expression in fields:
+    if expression in fields or not expression.has(*fields):
         return 0
-    inside = max((_space_order(a, fields, space) for a in expression.args), default=0)
-    if isinstance(expression, sp.Derivative) and expression.has(*fields):
+    if isinstance(expression, sp.Derivative):
         own = sum(int(n) for v, n in expression.variable_count if v in space)
         return own + _space_order(expression.expr, fields, space)
-    return inside
+    return max(_space_order(a, fields, space) for a in expression.args)
 
 
 def _orders(dimension: int) -> list[tuple[int, ...]]:
