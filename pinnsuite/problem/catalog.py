@@ -269,8 +269,12 @@ def entries(folder: Path | None = None) -> Mapping[str, Entry]:
     ------
     DefinitionError
         If two functions have the same name.
+    OptionError
+        If there is no such folder.
     """
     root = problem_folder() if folder is None else folder
+    if not root.is_dir():
+        raise OptionError(f"There is no folder {root} to look for problems in.")
     found: dict[str, Entry] = {}
     for entry in _walk(root):
         if entry.name in found:

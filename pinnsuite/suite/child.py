@@ -1,8 +1,9 @@
 """What runs in a fresh process of its own: `python -m pinnsuite.suite.child ORDER`.
 
 An order is a JSON file that says what to do: `expand` a suite, `prepare` the reference
-of a problem, or `run` a task. The answer is a JSON file too. Every error becomes an
-answer here, and here alone; its traceback goes to the log.
+of a problem, `verify` a solver's order on it, or `run` a task. The answer is a JSON
+file too. Every error becomes an answer here, and here alone; its traceback goes to the
+log.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ErrorPart,
         Record,
         ReferencePart,
+        SolverPart,
     )
     from pinnsuite.solution.solution import Solution, Status
     from pinnsuite.solver import Batched
@@ -62,7 +64,12 @@ def main(path: Path) -> None:
     # TERM ends the process, but first says where it was.
     faulthandler.register(signal.SIGTERM, chain=True)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    jobs = {"expand": _expand, "prepare": _prepare, "run": _run}
+    jobs = {
+        "expand": _expand,
+        "prepare": _prepare,
+        "verify": _verify,
+        "run": _run,
+    }
     job = jobs[order["do"]]
     try:
         answer = job(order)
@@ -121,6 +128,7 @@ def _record(
         command=order["command"],
         commit=order["commit"],
         details=details,
+        reference=order["ready"].get("reference"),
         **parts,
     )
 
@@ -165,7 +173,46 @@ def _prepare(order: dict[str, Any]) -> str:
             replace(truth.solution, evaluator=None, snapshots=()),
             folder / f"{truth.part.hash}.h5",
         )
-    return json.dumps({"faults": []})
+    return json.dumps({"faults": [], "reference": truth.part.model_dump()})
+
+
+def _verify(order: dict[str, Any]) -> str:
+    """Observe the order of a classical solver on equations, by manufactured solutions.
+
+    The study takes longer than many a run, so it is kept like a reference.
+    """
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.solver import Refinable
+    from pinnsuite.suite.task import Task
+    from pinnsuite.verification import cache
+    from pinnsuite.verification.order import SCHEME, verify_scheme
+
+    task = Task(**order["task"])
+    problem, solver = task.make_problem(), task.make_solver()
+    if not (
+        isinstance(problem, Problem)
+        and isinstance(solver, Refinable)
+        and solver.why_not(problem.without_answer()) is None
+        and solver.expected_order(problem.without_answer()) is not None
+    ):
+        return json.dumps({})
+    content = {
+        "definition": problem.definition_hash,
+        "solver": [task.solver, task.solver_part["version"]],
+        "scheme": {k: getattr(solver, k) for k in SCHEME if hasattr(solver, k)},
+    }
+    folder = cache.default_folder()
+    file = folder / f"order-{cache.key_of(content)}.json"
+    with contextlib.suppress(OSError, ValueError):
+        known = file.read_text(encoding="utf-8")
+        json.loads(known)
+        return known
+    row = verify_scheme(problem, task.solver, solver)
+    seen = None if row is None else row.observed_order
+    answer = json.dumps({"observed_order": seen})
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(answer, encoding="utf-8")
+    return answer
 
 
 @dataclass(frozen=True)
@@ -248,6 +295,10 @@ class _Progress:
         self.path = path
         self.last = 0.0
 
+    def begin(self) -> None:
+        """Say that imports are over and the work begins."""
+        self.path.write_text("0 started", encoding="utf-8")
+
     def __call__(self, fraction: float, note: str) -> None:
         now = time.monotonic()
         if now - self.last >= PROGRESS_EVERY:
@@ -262,14 +313,16 @@ def _run(order: dict[str, Any]) -> str:
     from pinnsuite.suite.task import Task
 
     task = Task(**order["task"])
-    # For a process that TERM does not end: leave a trace before KILL does.
-    faulthandler.dump_traceback_later(task.time_limit + 1.0)
     if order["cores"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order["cores"])
     problem = task.make_problem()
     solver = task.make_solver()
     out = Path(order["answer"]).parent
     progress = _Progress(out / "progress")
+    # The time limit counts from here. For a process that TERM does not end: leave a
+    # trace before KILL does.
+    faulthandler.dump_traceback_later(task.time_limit + 1.0)
+    progress.begin()
     solution, amortised = _solved(task, problem, solver, progress)
     clock = Clock()
     status, sentence = solution.status, solution.sentence
@@ -280,10 +333,10 @@ def _run(order: dict[str, Any]) -> str:
             status = Status.NAN
             sentence = f"{bad} holds NaN or infinity. {Status.NAN.sentence}"
         usable = bool(solution.fields) and not bad
-        if usable and "no_reference" not in order:
+        if "no_reference" in order["ready"]:
+            parts["details"] = {"no_reference": order["ready"]["no_reference"]}
+        elif usable:
             parts, solution = _judged(problem, solution)
-        elif "no_reference" in order:
-            parts["details"] = {"no_reference": order["no_reference"]}
     cost = Cost({**solution.cost.phases, **clock.cost().phases})
     if solution.fields:
         hdf5.save(replace(solution, cost=cost, snapshots=()), out / "fields.h5")
@@ -292,7 +345,7 @@ def _run(order: dict[str, Any]) -> str:
         order,
         status,
         sentence,
-        solver=_solver_part(task, problem, solver, solution),
+        solver=_solver_part(order, problem, solver, solution),
         cost=_cost_parts(cost),
         amortised=amortised,
         details=json.loads(json.dumps(details, default=_plain)),
@@ -428,13 +481,12 @@ def _judged(problem: AnyProblem, solution: Solution) -> tuple[dict[str, Any], So
         error: ErrorPart = compare(
             solution, truth.solution.fields, solution.support, problem=problem
         ).part()
-        return {"reference": truth.part, "error": error}, solution
+        return {"error": error}, solution
     if isinstance(problem, Problem):
         judged = judge(problem, solution, truth.reference)
     else:
         judged = judge_signal(problem, solution)
     return {
-        "reference": truth.part,
         "error": judged.error,
         "residual": judged.residual,
         "trace": judged.trace,
@@ -442,13 +494,14 @@ def _judged(problem: AnyProblem, solution: Solution) -> tuple[dict[str, Any], So
 
 
 def _solver_part(
-    task: Task, problem: AnyProblem, solver: Any, solution: Solution
-) -> Any:
+    order: dict[str, Any], problem: AnyProblem, solver: Any, solution: Solution
+) -> SolverPart:
     from pinnsuite.problem.definition import Problem
     from pinnsuite.solution.record import SolverPart
     from pinnsuite.solver import Refinable
 
-    part = SolverPart(**task.solver_part)
+    part = SolverPart(**order["task"]["solver_part"])
+    part.observed_order = order["ready"].get("observed_order")
     dofs = solution.details.get("dofs")
     part.dofs = None if dofs is None else int(dofs)
     if isinstance(problem, Problem) and isinstance(solver, Refinable):

@@ -29,12 +29,16 @@ from pinnsuite.solution.record import Record
 from pinnsuite.solution.solution import Status
 from pinnsuite.suite import environment
 from pinnsuite.suite.task import Task, record_of
+from pinnsuite.verification.order import SCHEME
 
 GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
 
 POLL = 0.05
 """Seconds between two looks at a process."""
+
+STARTUP_LIMIT = 120.0
+"""Seconds that a process may take to import its libraries and build its task."""
 
 REFERENCE_LIMIT = 1800.0
 """Seconds in which a problem must be checked and its reference be ready."""
@@ -157,10 +161,16 @@ class _Child:
         memory_limit: int | None = None,
         stop: threading.Event | None = None,
         kill: threading.Event | None = None,
-        look: Callable[[], None] | None = None,
+        look: Callable[[], bool] | None = None,
     ) -> None:
-        """Wait for the end; end the group at a limit, or when asked to."""
+        """Wait for the end; end the group at a limit, or when asked to.
+
+        The limit counts from when `look` says that the work has begun: importing the
+        libraries takes seconds, and many on a busy machine.
+        """
         asked_at = None
+        if look is not None:
+            self.started += STARTUP_LIMIT
         pause = 0.002
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -181,8 +191,8 @@ class _Child:
                 self._signal(signal.SIGTERM)
             elif now - asked_at > GRACE or (kill is not None and kill.is_set()):
                 self._signal(signal.SIGKILL)
-            if look is not None:
-                look()
+            if look is not None and look():
+                self.started = min(self.started, now)
         # What the process started itself ends with it.
         self._signal(signal.SIGKILL)
 
@@ -254,10 +264,12 @@ def run(
     DataError
         If results cannot be written.
     """
-    supervisor = _Supervisor(Path(out), jobs, retry, command, commit, tell or _silent)
+    supervisor = _Supervisor(
+        Path(out), jobs, fail_fast, retry, command, commit, tell or _silent
+    )
     try:
         supervisor.out.mkdir(parents=True, exist_ok=True)
-        return supervisor.run(tasks, fail_fast)
+        return supervisor.run(tasks)
     except OSError as error:
         raise DataError(
             f"Results cannot be written to {out}: {error}. Free some space or choose "
@@ -276,6 +288,7 @@ class _Supervisor:
         self,
         out: Path,
         jobs: int,
+        fail_fast: bool,
         retry: bool,
         command: str,
         commit: str,
@@ -283,6 +296,7 @@ class _Supervisor:
     ) -> None:
         self.out = out
         self.jobs = jobs
+        self.fail_fast = fail_fast
         self.retry = retry
         self.command = command
         self.commit = commit
@@ -291,10 +305,10 @@ class _Supervisor:
         self.stop = threading.Event()
         self.kill = threading.Event()
         self.slots = list(range(jobs))
-        self.preparations: dict[str, Future[dict[str, Any]]] = {}
+        self.answers: dict[str, Future[dict[str, Any]]] = {}
         self.lock = threading.Lock()
 
-    def run(self, tasks: Sequence[Task], fail_fast: bool) -> Outcome:
+    def run(self, tasks: Sequence[Task]) -> Outcome:
         with ThreadPoolExecutor(self.jobs) as pool:
             futures = [pool.submit(self._one, task) for task in tasks]
             pending = set(futures)
@@ -303,7 +317,8 @@ class _Supervisor:
                 try:
                     # With a timeout, so that Ctrl-C is heard.
                     done, pending = wait(pending, 0.2, FIRST_COMPLETED)
-                    ended = [f.result() for f in done]
+                    for future in done:
+                        future.result()
                 except KeyboardInterrupt:
                     if is_interrupted:
                         self.kill.set()
@@ -312,11 +327,6 @@ class _Supervisor:
                 except BaseException:
                     self.stop.set()
                     raise
-                else:
-                    if fail_fast and any(
-                        r and r.status is not Status.OK for r in ended
-                    ):
-                        self.stop.set()
             records = [r for f in futures if (r := f.result()) is not None]
         return Outcome(records, is_interrupted)
 
@@ -335,6 +345,8 @@ class _Supervisor:
             for leftover in home.glob(".attempt-*"):
                 shutil.rmtree(leftover)
             record = self._attempt(task, home)
+        if self.fail_fast and record.status is not Status.OK:
+            self.stop.set()
         self.tell(Event("end", task, record=record))
         return record
 
@@ -361,18 +373,12 @@ class _Supervisor:
         load = environment.load()
         try:
             ready = self._prepared(task)
-            if "error" in ready:
-                record = self._record(task, run_id, load, Status.FAILED, ready["error"])
-            elif ready["faults"]:
-                sentence = "; ".join(ready["faults"])
-                status = Status.BAD_REFERENCE
-                record = self._record(task, run_id, load, status, sentence)
-            elif self.stop.is_set():
-                status = Status.INTERRUPTED
-                record = self._record(task, run_id, load, status, status.sentence)
-            else:
+            end = _hindrance(ready, self.stop)
+            if end is None:
                 self.tell(Event("start", task))
                 record = self._watched(task, run_id, place, load, ready)
+            else:
+                record = self._record(task, run_id, load, ready, *end)
             _write(place / "run.json", record.to_json())
             _settle(place, home / f"attempt-{number}")
         except BaseException:
@@ -381,22 +387,41 @@ class _Supervisor:
         return record
 
     def _prepared(self, task: Task) -> dict[str, Any]:
-        """Check the problem and have its reference ready, once for all its tasks."""
-        key = f"{task.target} {task.problem_part['definition_hash']}"
+        """Check the problem, have its reference ready, verify the classical solver.
+
+        Each is done once for all tasks that need it.
+        """
+        problem = f"{task.target} {task.problem_part['definition_hash']}"
+        ready = self._once(problem, lambda: self._asked("prepare", task))
+        is_sound = "error" not in ready and not ready["faults"]
+        has_order = (
+            task.family == "classical" and task.problem_part["task"] == "forward"
+        )
+        if not is_sound or not has_order or self.stop.is_set():
+            return ready
+        known = {k: v for k, v in task.solver_part["options"].items() if k in SCHEME}
+        scheme = f"{problem} {task.solver} {known}"
+        order = self._once(scheme, lambda: self._asked("verify", task))
+        # A study that fails leaves the order unobserved, and the report says so.
+        return ready | {"observed_order": order.get("observed_order")}
+
+    def _once(self, key: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return an answer that several threads may want, asking for it once."""
         with self.lock:
-            known = key in self.preparations
-            future = self.preparations.setdefault(key, Future())
-        if not known:
+            is_known = key in self.answers
+            future = self.answers.setdefault(key, Future())
+        if not is_known:
             try:
-                future.set_result(self._prepare(task))
+                future.set_result(ask())
             except BaseException as error:
                 future.set_exception(error)
                 raise
         return future.result()
 
-    def _prepare(self, task: Task) -> dict[str, Any]:
+    def _asked(self, what: str, task: Task) -> dict[str, Any]:
+        """Return the answer of a process, or `error` with what became of it."""
         order = {
-            "do": "prepare",
+            "do": what,
             "task": task.to_json(),
             "references": str(self.out / "references"),
         }
@@ -406,8 +431,6 @@ class _Supervisor:
             answer: dict[str, Any] | None = child.answer()
             if answer is not None:
                 return answer
-            if child.ended_by == "interrupt":
-                return {"faults": []}  # the stop is seen before anything starts
             how = child.how_it_ended()
             if child.ended_by == "time":
                 how = f"took more than {REFERENCE_LIMIT:g} s"
@@ -432,7 +455,7 @@ class _Supervisor:
             "load_before": load,
             "jobs": self.jobs,
             "cores": self._cores(slot),
-            **{k: v for k, v in ready.items() if k == "no_reference"},
+            "ready": ready,
         }
         look = _Look(place / "progress", task, self.tell)
         try:
@@ -445,7 +468,7 @@ class _Supervisor:
             (place / name).unlink(missing_ok=True)
         with contextlib.suppress(DataError):
             return Record.load(place / "run.json")
-        return self._record(task, run_id, load, *_end(child, task))
+        return self._record(task, run_id, load, ready, *_end(child, task))
 
     def _cores(self, slot: int) -> list[int]:
         """Return the cores of one of several tasks; empty for all of them."""
@@ -453,7 +476,13 @@ class _Supervisor:
         return cores[slot :: self.jobs] if 1 < self.jobs <= len(cores) else []
 
     def _record(
-        self, task: Task, run_id: str, load: float, status: Status, sentence: str
+        self,
+        task: Task,
+        run_id: str,
+        load: float,
+        ready: Mapping[str, Any],
+        status: Status,
+        sentence: str,
     ) -> Record:
         return record_of(
             task,
@@ -464,6 +493,7 @@ class _Supervisor:
             command=self.command,
             commit=self.commit,
             details={"jobs": self.jobs},
+            reference=ready.get("reference"),
         )
 
 
@@ -476,13 +506,28 @@ class _Look:
         self.tell = tell
         self.last = ""
 
-    def __call__(self) -> None:
+    def __call__(self) -> bool:
+        """Return whether the work has begun."""
         with contextlib.suppress(OSError, ValueError):
             text = self.path.read_text(encoding="utf-8")
             if text and text != self.last:
                 self.last = text
                 fraction, _, note = text.partition(" ")
                 self.tell(Event("progress", self.task, float(fraction), note))
+        return bool(self.last)
+
+
+def _hindrance(
+    ready: Mapping[str, Any], stop: threading.Event
+) -> tuple[Status, str] | None:
+    """Say what keeps a task from being started, if anything does."""
+    if stop.is_set():
+        return Status.INTERRUPTED, Status.INTERRUPTED.sentence
+    if "error" in ready:
+        return Status.FAILED, ready["error"]
+    if ready["faults"]:
+        return Status.BAD_REFERENCE, "; ".join(ready["faults"])
+    return None
 
 
 def _end(child: _Child, task: Task) -> tuple[Status, str]:

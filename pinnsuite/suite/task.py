@@ -247,6 +247,9 @@ class _Subscripts(StrPrinter):  # type: ignore[misc]
     def _print_AppliedUndef(self, expression: AppliedUndef) -> str:
         return str(expression.func.__name__)
 
+    def _print_Float(self, number: sp.Float) -> str:
+        return repr(float(f"{float(number):.6g}"))
+
     def _print_Derivative(self, expression: sp.Derivative) -> str:
         variables = "".join(str(v) * int(n) for v, n in expression.variable_count)
         inner = self._print(expression.expr)
@@ -257,4 +260,4 @@ class _Subscripts(StrPrinter):  # type: ignore[misc]
 
 def equation_text(expression: sp.Expr) -> str:
     """Return an expression in subscript notation: `u*u_x + u_t - 0.01*u_xx`."""
-    return str(_Subscripts({"order": "none"}).doprint(expression))
+    return str(_Subscripts().doprint(expression))
