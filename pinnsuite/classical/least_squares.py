@@ -30,6 +30,7 @@ from pinnsuite.solution.solution import Solution, Status, failed
 from pinnsuite.solution.support import Grid
 from pinnsuite.solver import Progress, require_supported, silent
 
+
 class _BudgetError(Exception):
     """The budget ended inside the optimiser."""
 
@@ -118,12 +119,12 @@ class NonlinearLeastSquares:
             misfit = _Misfit(self, problem, budget)
         bounds = np.array([(u.lower, u.upper) for u in problem.unknowns]).T
         guesses = _guesses(problem.unknowns, self.starts, self.seed)
-        status, message = Status.OK, ""
+        status, message, converged = Status.OK, "", 0
         with clock.phase("solve"):
             try:
                 for k, guess in enumerate(guesses, 1):
                     if np.isfinite(misfit.residuals(guess)).all():
-                        scipy.optimize.least_squares(
+                        fit = scipy.optimize.least_squares(
                             misfit.residuals,
                             guess,
                             misfit.jacobian,
@@ -133,6 +134,7 @@ class NonlinearLeastSquares:
                             ftol=self.rtol,
                             gtol=self.rtol,
                         )
+                        converged += fit.status > 0
                     progress(k / len(guesses), f"sum of squares {misfit.least:g}")
             except _BudgetError:
                 status = Status.NOT_REACHED
@@ -167,7 +169,11 @@ class NonlinearLeastSquares:
             evaluator=evaluate,
             coefficients=dict(zip(names, map(float, misfit.best), strict=True)),
             cost=clock.cost(),
-            details={**details, "stop_reason": message or "every start converged"},
+            details={
+                **details,
+                "stop_reason": message
+                or f"{converged} of {len(guesses)} starts converged",
+            },
         )
 
 

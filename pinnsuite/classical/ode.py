@@ -32,7 +32,10 @@ STEPPERS: Mapping[str, Any] = {
 TIGHTEST = 1e-13
 """Relative tolerances below this ask for more than float64 holds."""
 
-_FIXED_ORDERS = {"DOP853": 8, "Radau": 5}
+_FIXED_ORDERS = {"DOP853": 8.0, "Radau": 5.0}
+
+_STALLED = 100
+"""Steps in a row below the resolution of time after which a run has failed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +97,7 @@ def march(
         times = [start]
         values = np.empty((len(outputs), len(run.y)))
         values[0] = run.y
-        known = 1
+        known, stalled = 1, 0
 
         def stop(status: Status, message: str) -> Trajectory:
             return Trajectory(None, status, message, steps, run.nfev)
@@ -108,6 +111,7 @@ def march(
                     f"The budget of {budget:g} CPU s ended at t = {run.t:g} of {end:g} "
                     f"after {steps} steps; raise it, or loosen rtol.",
                 )
+            before = run.t
             reason = run.step()
             steps += 1
             if not np.isfinite(run.y).all() or (
@@ -123,6 +127,15 @@ def march(
                     Status.DIVERGED,
                     f"{type(run).__name__} stopped at t = {run.t:g} of {end:g}: "
                     f"{str(reason).rstrip('.')}. Try another integrator or tolerance.",
+                )
+            # LSODA goes on for ever with steps that do not move the time.
+            moved = abs(run.t - before) > 1e-14 * max(abs(run.t), end - start)
+            stalled = 0 if moved else stalled + 1
+            if stalled == _STALLED:
+                return stop(
+                    Status.DIVERGED,
+                    f"{type(run).__name__} stands still at t = {run.t:g} of {end:g}; "
+                    "the solution may blow up there.",
                 )
             reached = int(np.searchsorted(outputs, run.t, side="right"))
             if run.status == "finished":

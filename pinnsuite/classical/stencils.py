@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
@@ -62,6 +62,7 @@ def difference_weights(at: np.ndarray, nodes: np.ndarray, order: int) -> np.ndar
     return result
 
 
+@runtime_checkable
 class Axis(Protocol):
     """Nodes along one coordinate, and how a function is rebuilt from its values."""
 
@@ -79,7 +80,7 @@ class LocalAxis:
 
     Differentiation is of order `order` on uniform nodes, and on nodes that are a smooth
     image of uniform ones: central in the middle, one-sided near the ends. The
-    interpolation error is of order `order + 2`.
+    interpolation error is of order `order + 4`, so that it hides behind the scheme's.
 
     Attributes
     ----------
@@ -140,9 +141,9 @@ class LocalAxis:
         return scipy.sparse.csr_array(matrix)
 
     def interpolation(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return indices and weights of the polynomial through `order + 2` nodes."""
+        """Return indices and weights of the polynomial through `order + 4` nodes."""
         n = len(self.nodes)
-        width = min(self.order + 2, n)
+        width = min(self.order + 4, n)
         if self.period is not None:
             at = self.nodes[0] + np.mod(at - self.nodes[0], self.period)
         first = np.searchsorted(self.nodes, at, side="right") - width // 2

@@ -1,0 +1,317 @@
+"""Fourier and ETDRK4: orders, an independent reference, batches, refusals."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from pinnsuite.classical.spectral import FourierETDRK4, _etd_weights, _split
+from pinnsuite.errors import OptionError, UnsupportedProblemError
+from pinnsuite.problem import (
+    Box,
+    D,
+    Dirichlet,
+    Disk,
+    Initial,
+    Interval,
+    Observed,
+    Periodic,
+    Problem,
+    TimeInterval,
+    Unknown,
+    coordinates,
+    data_file,
+    field_of,
+    laplacian,
+    manufacture,
+)
+from pinnsuite.problem.manufacture import smooth_field
+from pinnsuite.solution.solution import Status
+from pinnsuite.solution.support import common_support
+from pinnsuite.solver import Batched, Refinable
+
+t, x, y = coordinates("t x y")
+u, v = field_of("u", t, x), field_of("v", t, x)
+w = field_of("w", t, x, y)
+LINE = Interval(x, 0, 2)
+TORUS = Box((x, 0, 1), (y, 0, 2))
+SHORT = TimeInterval(t, 0, 0.5, 5)
+
+
+def forced(name, fields, equations, domain=LINE):
+    conditions = [Initial(f, 0) for f in fields]
+    conditions += [Periodic(s) for s in domain.coordinates]
+    problem = Problem(name, fields, equations, conditions, domain, SHORT)
+    return manufacture(problem, smooth_field(problem))
+
+
+PROBLEMS = {
+    p.name.split(" (")[0]: p
+    for p in [
+        forced("burgers", [u], [D(u, t) + u * D(u, x) - D(u, x, 2) / 20]),
+        forced("kdv", [u], [D(u, t) + u * D(u, x) + D(u, x, 3) / 100]),
+        forced(
+            "thin film",
+            [u],
+            [D(u, t) + u * D(u, x) + D(u, x, 2) / 10 + D(u, x, 4) / 100],
+        ),
+        forced(
+            "variable coefficient",
+            [u],
+            [D(u, t) - D((2 + sp.sin(sp.pi * x)) * D(u, x), x) / 50 + D(u, x)],
+        ),
+        forced(
+            "two fields",
+            [u, v],
+            [
+                D(u, t) - D(u, x, 2) / 20 - u * (1 - u * v),
+                D(v, t) - D(v, x, 2) / 10 + u**2 * v - D(u, x, 2) / 50,
+            ],
+        ),
+        forced(
+            "allen-cahn on a torus",
+            [w],
+            [D(w, t) - laplacian(w, (x, y)) / 100 + w**3 - w],
+            TORUS,
+        ),
+    ]
+}
+
+
+def error(problem, solver):
+    solution = solver.solve(problem.without_answer()).require_ok()
+    points = common_support(problem).points
+    formulas = [problem.exact[f] for f in problem.fields]
+    exact = np.stack(sp.lambdify(problem.coordinates, formulas)(*points.T))
+    found = np.stack([solution.at(points)[n] for n in problem.field_names])
+    return np.linalg.norm(found - exact) / np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_error_falls_with_the_fourth_power_of_the_step(name):
+    problem = PROBLEMS[name]
+    solver = FourierETDRK4(points=32, steps=32)
+    assert isinstance(solver, Refinable)
+    observed = np.log2(error(problem, solver) / error(problem, solver.refined()))
+    assert solver.expected_order(problem) == 4
+    assert observed == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("points", [31, 32])
+def test_linear_equations_with_constant_coefficients_are_solved_exactly(points):
+    wave = 2 * sp.pi * 3 * (x - t) / 2
+    decay = sp.exp(-sp.Rational(1, 10) * (3 * sp.pi) ** 2 * t)
+    problem = Problem(
+        "drift",
+        [u],
+        [D(u, t) + D(u, x) - D(u, x, 2) / 10],
+        [Initial(u, sp.sin(3 * sp.pi * x)), Periodic(x)],
+        LINE,
+        SHORT,
+        exact={u: decay * sp.sin(wave)},
+    )
+    assert error(problem, FourierETDRK4(points=points, steps=1)) < 1e-12
+
+
+def kuramoto_sivashinsky(num_outputs, end):
+    """The form of PINNacle and JAXPI; chaotic, with errors that double every 0.07."""
+    scale = sp.Rational(100, 16)
+    equation = (
+        D(u, t)
+        + scale * u * D(u, x)
+        + scale / 16 * D(u, x, 2)
+        + scale / 16**3 * D(u, x, 4)
+    )
+    start = sp.cos(x) * (1 + sp.sin(x))
+    return Problem(
+        "kuramoto-sivashinsky",
+        [u],
+        [equation],
+        [Initial(u, start), Periodic(x)],
+        Interval(x, 0, 2 * np.pi),
+        TimeInterval(t, 0, end, num_outputs),
+    )
+
+
+def test_kuramoto_sivashinsky_agrees_with_an_independent_reference():
+    with data_file("external/kuramoto_sivashinsky.npz").open("rb") as file:
+        stored = np.load(file)
+        times, nodes, values = stored["t"], stored["x"], stored["u"].T
+    problem = kuramoto_sivashinsky(len(times), 1.0)
+    solution = FourierETDRK4(points=384, steps=8000).solve(problem).require_ok()
+    mesh = np.stack([m.ravel() for m in np.meshgrid(times, nodes, indexing="ij")], 1)
+    found = solution.at(mesh)["u"].reshape(values.shape)
+    assert np.linalg.norm(found - values) < 1e-6 * np.linalg.norm(values)
+    early = times <= 0.5
+    gap = np.linalg.norm((found - values)[early])
+    assert gap < 2e-8 * np.linalg.norm(values[early])
+
+
+def test_a_kink_in_the_initial_state_is_projected_and_does_not_alias():
+    # x² cos πx on [-1, 1] has a kink at the period's end; the heat equation is then
+    # solved exactly mode by mode, so that all the error is in the initial state.
+    def start(points):
+        problem = Problem(
+            "heat",
+            [u],
+            [D(u, t) - D(u, x, 2) / 1000],
+            [Initial(u, x**2 * sp.cos(sp.pi * x)), Periodic(x)],
+            Interval(x, -1, 1),
+            SHORT,
+        )
+        solution = FourierETDRK4(points=points, steps=1).solve(problem)
+        at = np.linspace(-1, 1, 301)
+        return solution.at(np.stack([np.full(301, 0.5), at], 1))["u"]
+
+    fine, coarse = start(1024), start(128)
+    sampled = np.abs(fine - coarse).max()
+    assert sampled < 1e-8
+
+
+def test_contour_weights_are_the_series_near_zero_and_the_formulas_far_from_it():
+    z = np.array([0.0, -1e-6, -30.0])
+    _, _, q, f1, f2, f3 = _etd_weights(z, 1.0)
+    np.testing.assert_allclose(
+        [q[0], f1[0], f2[0], f3[0]], [1 / 2, 1 / 6, 1 / 3, 1 / 6], rtol=1e-13
+    )
+    np.testing.assert_allclose(q[1], 0.5 + z[1] / 8, rtol=1e-12)
+    far = z[2]
+    np.testing.assert_allclose(q[2], (np.exp(far / 2) - 1) / far, rtol=1e-12)
+    np.testing.assert_allclose(
+        f1[2], (-4 - far + np.exp(far) * (4 - 3 * far + far**2)) / far**3, rtol=1e-12
+    )
+
+
+def test_the_linear_part_is_what_a_field_does_to_itself_with_constants():
+    form = _split(PROBLEMS["two fields"])
+    assert [sorted(j.orders for j in terms) for terms in form.linear] == [
+        [(0,), (2,)],
+        [(2,)],
+    ]
+    form = _split(PROBLEMS["variable coefficient"])
+    assert {j.orders: c for j, c in form.linear[0].items()} == {
+        (1,): -1.0,
+        (2,): pytest.approx(1 / 25),
+    }
+
+
+def family_member(num_outputs=11):
+    return Problem(
+        "burgers",
+        [u],
+        [D(u, t) + u * D(u, x) - D(u, x, 2) / 100],
+        [Initial(u, sp.sin(sp.pi * x)), Periodic(x)],
+        LINE,
+        TimeInterval(t, 0, 1, num_outputs),
+    )
+
+
+def test_a_batch_is_its_members_one_by_one():
+    nodes = 2 * np.arange(64) / 64
+    states = np.stack([np.sin(np.pi * nodes), np.cos(2 * np.pi * nodes) / 2])
+    solver = FourierETDRK4(points=96, steps=160)
+    assert isinstance(solver, Batched)
+    final = solver.solve_batch(family_member(), states)
+    single = solver.solve(family_member()).require_ok()
+    alone = single.at(np.stack([np.ones(64), nodes], 1))["u"]
+    np.testing.assert_allclose(final[0], alone, atol=1e-8)
+    np.testing.assert_allclose(
+        solver.solve_batch(family_member(), states[1:])[0], final[1], atol=1e-14
+    )
+
+
+def test_the_error_of_a_batch_falls_with_the_resolution():
+    nodes = 2 * np.arange(128) / 128
+    states = np.stack([np.sin(np.pi * nodes), np.cos(np.pi * nodes) ** 2])
+    ladder = [
+        FourierETDRK4(points=n, steps=s).solve_batch(family_member(), states)
+        for n, s in ((48, 80), (96, 160), (192, 320), (384, 640))
+    ]
+    errors = [np.linalg.norm(rung - ladder[-1]) for rung in ladder[:-1]]
+    assert errors[0] > 5 * errors[1] > 25 * errors[2]
+
+
+def test_batches_take_one_field_on_a_line():
+    with pytest.raises(UnsupportedProblemError, match="2 fields"):
+        FourierETDRK4().solve_batch(PROBLEMS["two fields"], np.zeros((1, 8)))
+
+
+def test_output_times_are_met_exactly_and_doubling_halves_the_step():
+    outputs = np.linspace(0, 1, 8)
+    steps = [FourierETDRK4(steps=s)._steps(outputs) for s in (1, 7, 8, 16, 20)]
+    assert [n for n, _ in steps] == [1, 1, 2, 4, 4]
+    assert all(n * h == pytest.approx(1 / 7) for n, h in steps)
+
+
+def test_values_that_are_not_finite_are_a_status():
+    problem = Problem(
+        "blow-up",
+        [u],
+        [D(u, t) - D(u, x, 2) / 100 - u**2],
+        [Initial(u, 5 + sp.cos(sp.pi * x)), Periodic(x)],
+        LINE,
+        SHORT,
+    )
+    solution = FourierETDRK4(points=32, steps=100).solve(problem)
+    assert solution.status is Status.NAN
+    assert not solution.fields
+    assert "more steps" in solution.sentence
+
+
+def test_the_budget_ends_the_run():
+    problem = kuramoto_sivashinsky(3, 1.0)
+    solution = FourierETDRK4(points=128, steps=100_000).solve(problem, budget=0.1)
+    assert solution.status is Status.NOT_REACHED
+    assert solution.cost.total < 2
+
+
+def plain(*conditions, field=u, equation=None, domain=LINE, **more):
+    equation = D(field, t) - D(field, x, 2) if equation is None else equation
+    start = [Initial(field, 0), *conditions]
+    return Problem("plain", [field], [equation], start, domain, SHORT, **more)
+
+
+k = sp.Symbol("k", real=True)
+z = field_of("z", t)
+
+REFUSED = {
+    "no space coordinates": Problem(
+        "o", [z], [D(z, t) + z], [Initial(z, 1)], time=SHORT
+    ),
+    "no box": plain(Dirichlet(w, 0), field=w, domain=Disk(x, y, (0, 0), 1)),
+    "not periodic in y": plain(
+        Periodic(x),
+        Dirichlet(w, 0, ("bottom", "top")),
+        field=w,
+        equation=D(w, t) - laplacian(w, (x, y)),
+        domain=TORUS,
+    ),
+    "second order in time": plain(
+        Initial(u, 0, order=1), Periodic(x), equation=D(u, t, 2) - D(u, x, 2)
+    ),
+    "coefficients k are unknown": plain(
+        Periodic(x),
+        Observed(u, [[0.1, 0.1]], [0.0]),
+        equation=D(u, t) - k * D(u, x, 2),
+        unknowns=[Unknown(k, 0, 1, 0.5)],
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_refusals_name_the_part(reason):
+    assert reason in FourierETDRK4().why_not(REFUSED[reason])
+    with pytest.raises(UnsupportedProblemError, match=reason):
+        FourierETDRK4().solve(REFUSED[reason])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"points": 3}, "points is 3"),
+        ({"steps": 0}, "steps is 0"),
+        ({"dealias": "3/2"}, "Unknown fourier option dealias: '3/2'"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(OptionError, match=message):
+        FourierETDRK4(**options)
