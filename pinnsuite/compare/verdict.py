@@ -47,6 +47,9 @@ OVER_RESOLVED = 5.0
 """A baseline whose error is this much below ε was run on too fine a grid for it, unless
 a coarser run of the same solver misses ε."""
 
+NOTABLE = 1.05
+"""Error rates and code lengths that differ by this factor are worth a word."""
+
 CEILING = 0.1
 """A relative L2 error above it is no solution, where some run does better."""
 
@@ -300,19 +303,11 @@ def _not_reached(
     shown = wording.error(error, metric)
     reached = [r for r in learned if usable_error(r) <= error]
     if len(reached) < SHARE * len(learned):
-        errors = sorted(usable_error(r) for r in learned)
         by_classical = any(usable_error(r) <= error for r in candidates)
-        middle = statistics.median_low(errors)
-        how = (
-            f"their median error is {wording.error(middle, metric)}"
-            if math.isfinite(middle)
-            else f"{sum(not math.isfinite(e) for e in errors)} failed"
-        )
         return _Claim(
             Code.NOT_REACHED,
-            f"{learned[0].solver.id} does not reach {shown}: {len(reached)} of "
-            f"{len(learned)} {_seeds(len(learned))} do, {how}; "
-            f"{_classical_side(candidates, error)}",
+            f"{learned[0].solver.id} does not reach {shown}: "
+            f"{_shortfall(learned, error)}; {_classical_side(candidates, error)}",
             error,
             winner="classical" if by_classical else None,
         )
@@ -332,6 +327,22 @@ def _not_reached(
             winner="learned",
         )
     return None
+
+
+def _shortfall(learned: Sequence[Record], error: float) -> str:
+    """Say how far the seeds came that do not reach `error`."""
+    metric = learned[0].error.metric
+    errors = sorted(usable_error(r) for r in learned)
+    if len(errors) == 1:
+        if math.isfinite(errors[0]):
+            return f"its error is {wording.error(errors[0], metric)}"
+        return f"its run ended as {learned[0].status.value}"
+    reached = sum(e <= error for e in errors)
+    words = f"{reached} of {len(errors)} seeds do"
+    middle = statistics.median_low(errors)
+    if math.isfinite(middle):
+        return f"{words}, their median error is {wording.error(middle, metric)}"
+    return f"{words}, {sum(not math.isfinite(e) for e in errors)} failed"
 
 
 def _classical_side(candidates: Sequence[Record], error: float) -> str:
@@ -392,7 +403,8 @@ def _beyond(
     best = min(candidates, key=usable_error)
     sides = ((learned[0].solver.id, mine), (best.solver.id, usable_error(best)))
     (name, least), (_, most) = sorted(sides, key=lambda s: s[1])
-    if least * OVER_RESOLVED < min(error, most):
+    factor = OVER_RESOLVED if metric == "relative_l2" else NOTABLE
+    if least * factor < min(error, most):
         return f"; {name} goes on to {wording.error(least, metric)}"
     return ""
 
@@ -425,9 +437,12 @@ def _at_equal_time(
                 classical=best.solver.id,
                 winner="learned" if is_better else "classical",
             )
+    middle = statistics.median(usable_error(r) for r in learned)
     return _Claim(
         Code.TIE,
-        f"No difference between {name} and {baseline.solver.id} shown with {seeds}",
+        f"No difference shown with {seeds} between {name} "
+        f"({wording.error(middle, metric)}) "
+        f"and {baseline.solver.id} ({wording.error(usable_error(baseline), metric)})",
         error,
         classical=baseline.solver.id,
     )

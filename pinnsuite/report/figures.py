@@ -202,10 +202,11 @@ def work_precision(
             ax.plot(
                 [p.error for p in front],
                 [p.cpu_s for p in front],
-                ls=(0, (2, 2)),
-                lw=1.0,
+                lw=7,
+                alpha=0.25,
+                solid_capstyle="round",
                 color=_MUTED,
-                label="best so far (Pareto)",
+                label="best of all (Pareto front)",
                 zorder=1,
             )
         _scale(ax, [p.error for p in points], "x")
@@ -302,13 +303,8 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
         ax.set_xlim(0, 1)
         ax.set_xticks([])
         ax.spines[:].set_visible(False)
-        ax.legend(
-            loc="upper left",
-            bbox_to_anchor=(0, -0.02),
-            ncols=8,
-            borderaxespad=0,
-            handlelength=1,
-            columnspacing=1.2,
+        figure.legend(
+            loc="outside lower center", ncols=5, handlelength=1, columnspacing=1.2
         )
         words = "; ".join(
             f"{name} {wording.seconds(sum(cost.values()))}" for name, cost in rows
@@ -540,7 +536,8 @@ def _confusions(reference: np.ndarray | None, shown: Sequence[Shown]) -> list[Pi
         figure, ax = _figure(3.1, 3.1)
         wrong = table.astype(float)
         np.fill_diagonal(wrong, 0.0)
-        ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1) * 1.6)
+        faults = np.ma.masked_equal(wrong, 0)
+        ax.imshow(faults, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1) * 1.6)
         for i, j in zip(*np.nonzero(table), strict=True):
             inside = wrong[i, j] > 0
             ax.text(
@@ -555,7 +552,7 @@ def _confusions(reference: np.ndarray | None, shown: Sequence[Shown]) -> list[Pi
         ax.set_xticks(range(count))
         ax.set_yticks(range(count))
         ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        ax.spines[:].set_visible(True)
         ax.set_xlabel("answer")
         ax.set_ylabel("truth")
         ax.set_title(s.name, loc="left")

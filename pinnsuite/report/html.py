@@ -95,6 +95,7 @@ def page(results: Results) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
+    environment.filters["short"] = _short
     return environment.get_template("template.html.j2").render(
         title=results.root.name,
         sections=sections,
@@ -124,6 +125,11 @@ CODES = {
     Code.INCOMPLETE: "something that a verdict needs is missing",
 }
 """The verdicts, for the legend."""
+
+
+def _short(value: object) -> str:
+    """Write a parameter, a number with six digits at most."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _unbroken(text: str) -> str:
@@ -308,7 +314,10 @@ def _fields(
             figures.Shown(record.solver.id, values, truth)
             for record, solution in chosen
             if (values := _on(solution, field, support)) is not None
+            and np.isfinite(values).all()
         ]
+        if not shown:
+            continue
         pictures += figures.field_pictures(
             field, support, truth, shown, colours, chosen[0][0]
         )
@@ -416,8 +425,11 @@ def _headline(found: Sequence[Verdict]) -> str:
         side: sum(v.winner == side for v in found) for side in ("classical", "learned")
     }
     open_ = len(found) - sum(ahead.values())
-    many = "comparison" if len(found) == 1 else "comparisons"
-    words = f"In {len(found)} {many} the classical solver is ahead in "
+    if len(found) == 1:
+        side = found[0].winner
+        ahead_is = "nobody is" if side is None else f"the {side} solver is"
+        return f"In the one comparison {ahead_is} ahead."
+    words = f"In {len(found)} comparisons the classical solver is ahead in "
     words += f"{ahead['classical']}, the learned one in {ahead['learned']}"
     stay = "stays" if open_ == 1 else "stay"
     return words + (f"; {open_} {stay} open." if open_ else ".")

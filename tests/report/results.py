@@ -335,6 +335,50 @@ def add_digits(folder):
         folder.add(run, support, {"scores": scores})
 
 
+def add_forecast(folder):
+    t = np.linspace(0, 5, 50)
+    axes = {"trajectory": np.arange(3.0), "t": t, "state": np.arange(2.0)}
+    support = Grid(axes)
+    angle = np.arange(3.0)[:, None, None] + t[:, None] - np.array([0, 1.5])
+    truth = {"states": np.sin(angle)}
+    problem = ProblemPart(
+        id="trajectories", kind="signal", definition_hash="9" * 64, task="forecast"
+    )
+    part = reference("trajectories", 1e-9, "data")
+    folder.keep(part, support, truth)
+    fields = perturbed(truth, support, 0.02, 6)
+    run = record("neural-ode", "neural-de", seed=0, problem=problem, reference=part)
+    run.error = errors(fields, truth)
+    folder.add(run, support, fields)
+
+
+def add_text(folder):
+    truth = np.where(np.eye(4)[np.arange(12) % 4] == 1, 0.0, -np.inf)
+    support = Grid({"position": np.arange(12.0), "code": np.arange(4.0)})
+    problem = ProblemPart(
+        id="text", kind="signal", definition_hash="8" * 64, task="language"
+    )
+    part = reference("text", 0.0, "data")
+    folder.keep(part, support, {"log2_probability": truth})
+    metric = "bits_per_character"
+    for name, family, bits, seed in [
+        ("n-gram", "signal", 2.41, None),
+        ("state-space", "neural-de", 2.2, 0),
+    ]:
+        run = record(
+            name,
+            family,
+            bits,
+            3.0,
+            seed=seed,
+            metric=metric,
+            problem=problem,
+            reference=part,
+        )
+        run.error.relative_l2 = None
+        folder.add(run, support, {"log2_probability": np.full((12, 4), -2.0)})
+
+
 def add_failures(folder):
     problem = ProblemPart(
         id="cavity<script>alert(1)</script>",
@@ -365,8 +409,14 @@ def make(root):
     """Write everything below `root`, two damaged files among it."""
     root.mkdir(parents=True, exist_ok=True)
     folder = Folder(root)
-    for add in (add_burgers, add_heat, add_pelts, add_family, add_digits, add_failures):
-        add(folder)
+    add_burgers(folder)
+    add_heat(folder)
+    add_pelts(folder)
+    add_family(folder)
+    add_digits(folder)
+    add_forecast(folder)
+    add_text(folder)
+    add_failures(folder)
     broken = root / "task-98" / "attempt-1"
     broken.mkdir(parents=True)
     (broken / "run.json").write_text('{"schema": 1, "run_id": ', encoding="utf-8")
