@@ -31,6 +31,7 @@ from pinnsuite.problem.conditions import Periodic, normal
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import is_linear, jacobian, numpy_function
 from pinnsuite.problem.mesh import Mesh
+from pinnsuite.problem.mesh_domain import MeshDomain
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
 from pinnsuite.solution.support import MeshNodes
@@ -41,11 +42,11 @@ Array = np.ndarray
 DEGREES = {"P1": 1, "P2": 2}
 """Degree of each element."""
 
-DIVISIONS = 25
+DIVISIONS = 26
 """Cells along the longest side of a domain when no mesh size is given.
 
-Odd, so that the nodes, where the error is smaller than elsewhere, stay apart from the
-points of comparison grids with a power of 2 of divisions.
+With few factors 2, so that the nodes, where the error is smaller than elsewhere, do not
+fall on the points of comparison grids, whose divisions are powers of 2.
 """
 
 CONTINUATION_STEPS = 10
@@ -77,8 +78,8 @@ class FiniteElements:
     Attributes
     ----------
     mesh_size
-        Edge length; None takes the problem's hint or 1/25 of the longest side. A mesh
-        from a file is refined until it is that fine, without a size taken as it is.
+        Edge length; None takes the problem's hint, else 1/26 of the longest side or a
+        mesh from a file as it is. With a size, a mesh from a file is refined to it.
     element
         `P1` or `P2` for every field that `hints["elements"]` does not name.
     refinements
@@ -169,7 +170,17 @@ class FiniteElements:
         """Return the mesh that `problem` is solved on."""
         assert problem.domain is not None
         size = self.mesh_size or problem.hints.get("mesh_size")
-        mesh = problem.domain.mesh(size or problem.domain.extent / DIVISIONS)
+        if size is None:
+            is_given = isinstance(problem.domain, MeshDomain)
+            size = problem.domain.extent / (1 if is_given else DIVISIONS)
+        if problem.domain.is_box:
+            # Divided anew, not refined: the diagonals alternate at every level, so the
+            # constant of the error stays the same. An even number halves exactly.
+            count = 2 * math.ceil(problem.domain.extent / (2 * size) - 1e-9)
+            return problem.domain.mesh(
+                problem.domain.extent / (count * 2**self.refinements)
+            )
+        mesh = problem.domain.mesh(size)
         for _ in range(self.refinements):
             mesh = mesh.refine()
         return mesh
