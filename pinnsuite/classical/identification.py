@@ -252,7 +252,7 @@ class OutputError:
             while self.order == 0 and model.order < self.num_block_rows - 1:
                 larger = subspace_model(u, y, self.num_block_rows, model.order + 1)
                 trial = _fit(larger, u, y)
-                if _criterion(trial) >= _criterion(fit):
+                if _criterion(trial, y) >= _criterion(fit, y):
                     break
                 model, fit = larger, trial
         n = model.order
@@ -287,11 +287,13 @@ def _fit(start: StateSpace, u: np.ndarray, y: np.ndarray) -> Any:
     )
 
 
-def _criterion(fit: Any) -> float:
-    """Return Schwarz's criterion, n log(Σ r²) + (number of parameters) log n."""
-    tiny = np.finfo(float).tiny
-    n = len(fit.fun)
-    return float(n * np.log(2 * fit.cost + tiny) + len(fit.x) * np.log(n))
+def _criterion(fit: Any, y: np.ndarray) -> float:
+    """Return Schwarz's criterion, n log(Σ r²) + (number of parameters) log n.
+
+    Residuals below 1e-10 of the output are rounding, not a reason for a higher order.
+    """
+    squares = 2 * fit.cost + 1e-20 * y @ y
+    return float(len(y) * np.log(squares) + len(fit.x) * np.log(len(y)))
 
 
 HUGE = 1e6

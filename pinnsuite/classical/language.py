@@ -73,7 +73,7 @@ class NGram:
         size = int(problem.given["num_codes"])
         probability = np.full((len(test), size), 1.0 / size)
         num_counts = 0
-        for length in range(self.order):
+        for length in range(min(self.order, len(train), len(test))):
             with clock.phase("train"):
                 known, counts = _count(train, length, size)
                 num_counts += counts.nnz

@@ -97,8 +97,8 @@ class BlindSpotDenoiser:
     width: int = 24
     num_layers: int = 2
     num_states: int = 8
-    steps: int = 400
-    learning_rate: float = 5e-3
+    steps: int = 200
+    learning_rate: float = 1e-2
     seed: int = 0
 
     def __post_init__(self) -> None:

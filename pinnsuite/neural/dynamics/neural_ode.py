@@ -25,7 +25,7 @@ from pinnsuite.solution.solution import Solution, Status, failed
 from pinnsuite.solution.support import Grid
 from pinnsuite.solver import Progress, require_supported, silent
 
-REFINEMENTS = (1, 2, 4, 8, 16)
+REFINEMENTS = (1, 2, 4, 8)
 """Steps between two samples at which the trained network is evaluated."""
 
 

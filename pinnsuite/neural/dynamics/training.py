@@ -39,7 +39,7 @@ def num_parameters(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def check_positive(**options: float) -> None:
+def check_positive(**options: int | float) -> None:
     """Raise `OptionError` for the first option that is not positive."""
     for name, value in options.items():
         if not value > 0:
