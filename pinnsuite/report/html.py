@@ -230,7 +230,8 @@ def _charts(
     metric = records[0].error.metric
     found: list[figures.Picture | None] = []
     lines = curves(records)
-    if lines:
+    # A single point compares nothing.
+    if sum(len(c.points) for c in lines) > 1:
         found.append(
             figures.work_precision(
                 lines,
@@ -379,7 +380,7 @@ def _reference_words(record: Record) -> list[str]:
         "exact": "Closed form",
         "evaluated": "Evaluated formula",
         "ladder": "Converged numerical solution",
-        "data": "Measured data",
+        "data": "Data held back",
         "fit": "Converged least-squares fit",
     }
     words = [kinds[part.kind] + (f": {part.description}." if part.description else ".")]
