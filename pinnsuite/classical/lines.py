@@ -368,7 +368,7 @@ def _affine(
         [residual.subs(outward).doit()], problem.fields, problem.coordinates
     )
     (rest,) = lowered.algebra
-    zero = dict.fromkeys(lowered.symbols, 0)
+    zero = dict.fromkeys(lowered.symbols, sp.Integer(0))
     coefficients = {}
     for symbol, jet in lowered.jets.items():
         factor = sp.diff(rest, symbol)
