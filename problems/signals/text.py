@@ -1,5 +1,4 @@
 import pydoc_data.topics
-import re
 
 import numpy as np
 
@@ -26,11 +25,12 @@ def text(num_characters: int = 300_000, num_test: int = 10_000) -> SignalProblem
     seen: set[str] = set()
     paragraphs = []
     for _, topic in sorted(pydoc_data.topics.topics.items()):
-        for paragraph in re.split(r"\n\s*\n", topic):
+        lines = "\n".join(line.rstrip() for line in topic.splitlines())
+        for paragraph in lines.split("\n\n"):
             words = " ".join(paragraph.split())
             if len(words) >= 40 and words not in seen:
                 seen.add(words)
-                paragraphs.append(paragraph)
+                paragraphs.append(paragraph.strip("\n"))
     prose = "\n\n".join(paragraphs)[:num_characters]
     prose = "".join(c if ord(c) < 127 else "?" for c in prose)
     alphabet, codes = np.unique(list(prose), return_inverse=True)
