@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 OK, NOT_OK, BAD_INPUT, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
 
+LABEL_WIDTH, NOTE_WIDTH = 36, 24
+"""Letters of a row of live progress; with bar and clock they fill 80 columns."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -336,7 +339,7 @@ def _watching() -> Iterator[
 
     bars = Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(20),
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True),
@@ -348,7 +351,7 @@ def _watching() -> Iterator[
         rows: dict[str, Any] = {}
 
         def take(event: Event) -> None:
-            key, label = event.task.key, event.task.label
+            key, label = event.task.key, event.task.label[:LABEL_WIDTH]
             if key not in rows:
                 rows[key] = bars.add_task(label, total=1.0, note="")
             if event.what in ("end", "skip"):
@@ -356,7 +359,7 @@ def _watching() -> Iterator[
                 bars.advance(suite)
                 bars.console.print(_ended(event), markup=False, highlight=False)
             else:
-                note = event.note or event.what
+                note = (event.note or event.what)[:NOTE_WIDTH]
                 bars.update(rows[key], completed=event.fraction, note=note)
 
         return take
@@ -410,7 +413,7 @@ def _print_results(
         rows.append(
             {
                 "problem": r.problem.id,
-                "solver": r.solver.id,
+                "solver": r.solver.id.rpartition(":")[2],
                 "options": ",".join(f"{k}={v}" for k, v in options.items()),
                 "status": r.status.value,
                 "error": "" if r.error.value is None else f"{r.error.value:.2e}",

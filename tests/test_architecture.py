@@ -24,7 +24,8 @@ LAYERS = [
     {"classical", "neural", "compare"},
     {"verification"},
     {"suite", "report"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
@@ -46,6 +47,7 @@ HEAVY = {"torch", "deepxde", "skfem", "matplotlib"}
 
 IN_PROBLEM_FILES = {
     "csv",
+    "functools",
     "math",
     "numpy",
     "pathlib",

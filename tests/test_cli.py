@@ -106,6 +106,9 @@ def test_a_table_names_what_failed_and_the_status_says_so(command, tmp_path):
     assert "ValueError: no luck" in out
     assert "INCOMPLETE" not in out
     assert f"pinnsuite report {tmp_path}" in out
+    code, out, _ = command("report", tmp_path)
+    assert code == 0
+    assert "wiener" in Path(out.strip()).read_text()
 
 
 def test_a_suite_is_run_and_a_contradicted_reference_fails_the_gate(command, tmp_path):

@@ -94,11 +94,8 @@ class Cost:
 
         All phases but the reusable ones (symbolic work, compilation) and the judge's.
         """
-        return sum(
-            c.cpu_s
-            for name, c in self.phases.items()
-            if name not in REUSABLE and name != "evaluate"
-        )
+        apart = (*REUSABLE, "evaluate")
+        return sum((c.cpu_s for n, c in self.phases.items() if n not in apart), 0.0)
 
 
 def fastest(costs: Sequence[Cost]) -> Cost:

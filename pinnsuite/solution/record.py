@@ -196,7 +196,7 @@ class Record(Part):
     def compared_s(self) -> float:
         """CPU seconds that count: all phases but symbolic, compile and evaluate."""
         apart = ("symbolic", "compile", "evaluate")
-        return sum(c.min for name, c in self.cost.items() if name not in apart)
+        return sum((c.min for n, c in self.cost.items() if n not in apart), 0.0)
 
     def to_json(self) -> str:
         """Return the record as indented JSON."""

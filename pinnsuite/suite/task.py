@@ -113,7 +113,8 @@ class Task:
     def label(self) -> str:
         """Problem, solver and given options, for a person."""
         options = ",".join(f"{k}={v}" for k, v in self.options.items())
-        return f"{self.problem}: {self.solver}" + (f" ({options})" if options else "")
+        solver = self.solver.rpartition(":")[2]
+        return f"{self.problem}: {solver}" + (f" ({options})" if options else "")
 
     def make_problem(self) -> AnyProblem:
         """Build the problem."""
