@@ -275,7 +275,7 @@ def test_banded_jacobian_holds_the_same_numbers():
 
 def test_boundary_values_hold_at_all_times():
     problem = PROBLEMS["robin"]
-    solution = MethodOfLines(points=65, rtol=1e-9).solve(problem)
+    solution = MethodOfLines(points=161, rtol=1e-9).solve(problem)
     times = problem.time.outputs
     h = 1e-4
     for end, inward, a, b in ((0.0, 1, 2.0, 3.0), (2.0, -1, 1.0, 1.0)):
