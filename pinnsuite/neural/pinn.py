@@ -106,7 +106,7 @@ class PINN:
     points: int = 2000
     boundary_points: int = 400
     initial_points: int | None = None
-    adam_steps: int = 500
+    adam_steps: int = 200
     adam_rate: float = 2e-3
     optimiser: str = "ssbroyden"
     steps: int = 3000

@@ -30,6 +30,7 @@ from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
 from pinnsuite.problem.jets import Jet, Lowered, lower
 
+_ROUND_OFF = 1e-12
 _OBSERVED = sp.Dummy("observed", real=True)
 
 
@@ -272,17 +273,20 @@ class Magnitude:
 
 
 def magnitude(values: np.ndarray, *, is_positive: bool = False) -> Magnitude:
-    """Return the magnitude of a field from some of its values (of their logarithms).
+    """Return the magnitude of a field from some of its values.
 
-    Their mean and standard deviation; where they hardly vary, their absolute value
-    stands for the spread, and 1 where that is 0.
+    Their mean and standard deviation, or those of their logarithms; where they hardly
+    vary, their absolute value stands for the spread. Values that vanish up to round-off
+    (sin π) tell nothing.
     """
-    if not len(values):
-        return Magnitude()
+    if is_positive:
+        values = np.log(values[values > 0])
+    if not len(values) or np.abs(values).max() < _ROUND_OFF:
+        return Magnitude(is_positive=is_positive)
     centre, spread = float(values.mean()), float(values.std())
     if spread <= 1e-3 * abs(centre):
         spread = abs(centre)
-    return Magnitude(centre, spread or 1.0, is_positive)
+    return Magnitude(centre, spread, is_positive)
 
 
 def natural_scale(
@@ -395,7 +399,7 @@ def values_known(
             continue
         i = problem.fields.index(c.field)
         if isinstance(c, Observed):
-            known[i].append(data[:, 0])
+            known[i].append(c.values)
             positive[i] = positive[i] or c.scale == "log"
         elif not c.value.free_symbols & unknown and list(r.lowered.jets.values()) == [
             Jet(i, zero)

@@ -77,9 +77,10 @@ class _Side:
 def exact_conditions(problem: Problem) -> list[Exact]:
     """Return what each field can satisfy exactly.
 
-    Conditions are taken in their order. One is left to the loss if its value jumps or
-    holds an unknown coefficient, if it contradicts those before it where they meet, or
-    if its boundary is not made of whole sides of a box.
+    Left to the loss are conditions whose value jumps or holds an unknown coefficient,
+    those on other boundaries than whole sides of a box, all sides of a field whose
+    values contradict each other in a corner, and initial values that contradict the
+    sides.
     """
     return [_exact(problem, i) for i in range(len(problem.fields))]
 
@@ -97,35 +98,28 @@ def _exact(problem: Problem, index: int) -> Exact:
         low, high = (sp.Float(v) for v in problem.domain.bounds[axis])
         pair = [s for s in sides if s.axis == axis]
         gaps = {s: _on(s.condition.value - lift, s, problem) for s in pair}
-        pair = [
-            s
-            for s in pair
-            if all(
-                _vanishes(_on(gaps[s], other, problem), problem, probes)
+        for side in pair:
+            if not all(
+                _vanishes(_on(gaps[side], other, problem), problem, probes)
                 for other in adopted
-            )
-        ]
+            ):
+                # With a jump in a corner a factor that vanishes on the other sides
+                # makes things worse: the lid-driven cavity's residual at fresh points
+                # was ten times that of the same network without it.
+                return _with_initial(problem, index, Exact(), [], probes)
         xi = (x - low) / (high - low)
         if len(pair) == 2:
             correction = sum(gaps[s] * (xi if s.is_upper else 1 - xi) for s in pair)
             factor *= 4 * xi * (1 - xi)
-        elif pair:
+        else:
             correction = gaps[pair[0]]
             factor *= 1 - xi if pair[0].is_upper else xi
-        else:
-            continue
         lift += correction
         adopted += pair
-    held = [
-        (
-            c,
-            tuple(
-                {s.name for s in adopted} - {s.name for s in sides if s not in adopted}
-            ),
-        )
-        for c in dict.fromkeys(s.condition for s in adopted)
-    ]
-    exact = Exact(lift, factor, tuple((c, names) for c, names in held if names))
+    held: dict[Dirichlet, tuple[str, ...]] = {}
+    for side in adopted:
+        held[side.condition] = (*held.get(side.condition, ()), side.name)
+    exact = Exact(lift, factor, tuple(held.items()))
     return _with_initial(problem, index, exact, adopted, probes)
 
 
