@@ -159,8 +159,9 @@ class FiniteElements:
         }
 
     def expected_order(self, problem: Problem) -> float:
-        """Return the smallest order of the fields; see `expected_orders`."""
-        return min(self.expected_orders(problem).values())
+        """Return the smallest order of the judged fields; see `expected_orders`."""
+        orders = self.expected_orders(problem)
+        return min(orders[name] for name in problem.judged_names)
 
     def refined(self) -> FiniteElements:
         """Return the solver with half the mesh width and half the time step."""

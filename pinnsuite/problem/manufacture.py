@@ -82,8 +82,9 @@ def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Prob
 def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
     """Return a smooth, non-symmetric solution to manufacture, one wave a field.
 
-    Periodic coordinates get whole waves; the others less than one, with a phase, so
-    that no derivative vanishes on a boundary. Lengths are scaled to the domain.
+    Periodic coordinates get whole waves; the others most of one, with a phase, so that
+    no derivative vanishes on a boundary and errors stand clear of rounding. Lengths are
+    scaled to the domain.
     """
     periodic = {c.along for c in problem.conditions_of(Periodic)}
     exact: dict[AppliedUndef, sp.Expr] = {}
@@ -94,10 +95,8 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
             low, high = (float(v) for v in problem.domain.bounds[k])
             unit = (x - low) / (high - low)
             phase = sp.Rational(1 + i + 2 * k, 5)
-            turns = (
-                2 * sp.pi if x in periodic else sp.Rational(3, 2) + sp.Rational(i, 4)
-            )
-            wave *= sp.sin(turns * unit + phase)
+            angle = 2 * sp.pi if x in periodic else 5 + sp.Rational(i, 4)
+            wave *= sp.sin(angle * unit + phase)
         rate: sp.Expr = sp.Integer(1)
         if problem.time is not None:
             t = problem.time.coordinate

@@ -132,8 +132,8 @@ def common_support(problem: Problem | SignalProblem) -> Support:
             times = times[times <= problem.valid_until * (1 + 1e-12)]
         # An ODE has no other axis, so every output counts.
         if problem.domain is not None:
-            stride = -(-(len(times) - 1) // (MAX_TIMES - 1))
-            times = times[:: max(stride, 1)]
+            count = min(len(times), MAX_TIMES)
+            times = times[np.linspace(0, len(times) - 1, count).round().astype(int)]
     axes: dict[str, np.ndarray] = {}
     if times is not None and problem.time is not None:
         axes[problem.time.coordinate.name] = times

@@ -84,7 +84,9 @@ def test_a_missing_data_file_is_named():
         data_file("measured/nothing.csv")
 
 
-@pytest.mark.parametrize("name", ["burgers", "heat_l_shape", "lorenz", "burgers_family"])
+@pytest.mark.parametrize(
+    "name", ["burgers", "heat_l_shape", "lorenz", "burgers_family"]
+)
 def test_what_a_list_shows_is_what_the_problem_is(name):
     entry = entries()[name]
     made = entry.make()
