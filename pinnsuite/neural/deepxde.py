@@ -6,8 +6,10 @@ and training are DeepXDE's.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -138,6 +140,12 @@ class DeepXDE:
             If `why_not` speaks.
         """
         require_supported(self, problem)
+        with _environment_as_found():
+            return self._solve(problem, progress, budget)
+
+    def _solve(
+        self, problem: Problem, progress: Progress, budget: float | None
+    ) -> Solution:
         clock = Clock()
         with clock.phase("symbolic"):
             found = residuals(problem)
@@ -181,6 +189,18 @@ class DeepXDE:
             snapshots=run.snapshots,
             details=details,
         )
+
+
+@contextlib.contextmanager
+def _environment_as_found() -> Iterator[None]:
+    # scikit-learn and torch's optimisers, once used, set variables of their own.
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 class _Derivatives:
