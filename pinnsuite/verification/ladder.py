@@ -30,7 +30,7 @@ class Rung:
     solution
         Its result.
     fields
-        The values at the support's points, one array (n,) a field.
+        The values at the points asked for, one array (n,) a field.
     cpu_s
         CPU seconds that count, see `Cost.total`.
     """
@@ -50,7 +50,7 @@ class Rung:
         return int(self.solution.details.get("dofs", 0))
 
 
-def climb(problem: Problem, solver: Refinable, support: Support) -> Iterator[Rung]:
+def climb(problem: Problem, solver: Refinable, points: np.ndarray) -> Iterator[Rung]:
     """Solve, refine, solve again, for as long as the caller asks.
 
     Stops after a rung that failed; that rung is not given out.
@@ -59,7 +59,7 @@ def climb(problem: Problem, solver: Refinable, support: Support) -> Iterator[Run
         solution = solver.solve(problem)
         if solution.status is not Status.OK:
             return
-        yield Rung(solver, solution, centred(problem, solution.at(support.points)))
+        yield Rung(solver, solution, centred(problem, solution.at(points)))
         solver = solver.refined()
 
 

@@ -260,7 +260,7 @@ def _climbed(
     needed = 2 if order is None else MIN_RUNGS
     rungs: list[Rung] = []
     marks = [time.process_time()]
-    for rung in climb(asked, first, support):
+    for rung in climb(asked, first, support.points):
         rungs.append(rung)
         marks.append(time.process_time())
         progress(min(len(rungs) / needed, 1.0), f"{rung.solver!r}: {rung.cpu_s:.2f} s")
