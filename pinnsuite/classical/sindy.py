@@ -44,6 +44,7 @@ class SINDy:
     """
 
     family: ClassVar[str] = "classical"
+    tuned_on: ClassVar[tuple[str, ...]] = ("lotka_volterra_trajectories",)
 
     degree: int = 2
     threshold: float = 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -183,18 +184,11 @@ class FourierETDRK4:
         UnsupportedProblemError
             If `why_not` speaks, or there are several fields or space coordinates.
         """
-        require_supported(self, problem)
-        if problem.dimension != 1 or len(problem.fields) != 1:
-            raise UnsupportedProblemError(
-                f"FourierETDRK4 cannot take {problem.name!r} in batches: it has "
-                f"{len(problem.fields)} fields and {problem.dimension} space "
-                "coordinates, and one of each is supported."
-            )
+        form, remainder = _batch_form(problem)
         assert problem.time is not None
-        form = _split(problem)
         start, end = problem.time.start, problem.time.end
         h = (end - start) / self.steps
-        scheme = _Scheme(self, problem, form, _Remainder.of(problem, form), h)
+        scheme = _Scheme(self, problem, form, remainder, h)
         given = initial.shape[-1:]
         coefficients = scipy.fft.rfft(initial)[:, None]
         coefficients = _resized(coefficients, given, scheme.shape)
@@ -395,6 +389,24 @@ class _Scheme:
         nc = self._nonlinear(t + self.h, half * a + q * (2 * nb - n0))
         result: np.ndarray = full * v + f1 * n0 + f2 * (na + nb) + f3 * nc
         return result
+
+
+@functools.lru_cache(maxsize=4)
+def _batch_form(problem: Problem) -> tuple[_Split, _Remainder]:
+    """Return the split of a problem for batches; symbolic work is done once for each.
+
+    Many batches of one family share it, and at a coarse resolution it would take longer
+    than they do.
+    """
+    require_supported(FourierETDRK4(), problem)
+    if problem.dimension != 1 or len(problem.fields) != 1:
+        raise UnsupportedProblemError(
+            f"FourierETDRK4 cannot take {problem.name!r} in batches: it has "
+            f"{len(problem.fields)} fields and {problem.dimension} space "
+            "coordinates, and one of each is supported."
+        )
+    form = _split(problem)
+    return form, _Remainder.of(problem, form)
 
 
 def _etd_weights(linear: np.ndarray, h: float) -> tuple[np.ndarray, ...]:

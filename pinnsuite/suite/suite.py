@@ -42,6 +42,7 @@ from pinnsuite.registry import SOLVERS, fit, fit_options, has_seed, make_solver
 from pinnsuite.suite.options import num_bytes, seconds
 from pinnsuite.suite.task import (
     Task,
+    effort_part,
     entry_of,
     precision_part,
     problem_part,
@@ -358,6 +359,7 @@ class _Reader:
             problem_part=part,
             solver_part=solver_part(name, built).model_dump(),
             precision_part=precision_part(built).model_dump(),
+            effort_part=effort_part(built, part["id"]).model_dump(),
         )
 
 

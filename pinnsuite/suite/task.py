@@ -21,6 +21,7 @@ from pinnsuite.problem.family import Family
 from pinnsuite.problem.signal import SignalProblem
 from pinnsuite.registry import find_solver, make_solver
 from pinnsuite.solution.record import (
+    EffortPart,
     MachinePart,
     PrecisionPart,
     ProblemPart,
@@ -55,7 +56,7 @@ class Task:
         Bytes of resident memory at which the process is ended.
     threads
         Threads of the numerical libraries.
-    problem_part, solver_part, precision_part
+    problem_part, solver_part, precision_part, effort_part
         What the record says of them, all options with their values included.
     """
 
@@ -71,6 +72,7 @@ class Task:
     problem_part: dict[str, Any]
     solver_part: dict[str, Any]
     precision_part: dict[str, Any]
+    effort_part: dict[str, Any]
 
     @property
     def problem(self) -> str:
@@ -208,6 +210,21 @@ def precision_part(solver: Any) -> PrecisionPart:
     return PrecisionPart(parameters=dtype, compute=dtype)
 
 
+def effort_part(solver: Any, problem: str) -> EffortPart:
+    """Return the tuning that the solver declares for `problem`, if any.
+
+    A class whose default options were chosen while errors against a reference could be
+    seen names those problems in `tuned_on`.
+    """
+    if problem not in getattr(solver, "tuned_on", ()):
+        return EffortPart()
+    return EffortPart(
+        space="default options",
+        selector="error against the reference",
+        selector_used_reference=True,
+    )
+
+
 def record_of(
     task: Task,
     machine: MachinePart,
@@ -223,6 +240,7 @@ def record_of(
         utc=datetime.now(UTC).isoformat(timespec="seconds"),
         problem=ProblemPart(**task.problem_part),
         precision=PrecisionPart(**task.precision_part),
+        effort=EffortPart(**task.effort_part),
         seed=SeedPart(init=seed, sampling=seed, data=seed),
         machine=machine,
         status=status,

@@ -93,6 +93,8 @@ class BlindSpotDenoiser:
     """
 
     family: ClassVar[str] = "neural-de"
+    dtype: ClassVar[str] = "float32"
+    tuned_on: ClassVar[tuple[str, ...]] = ("ecg",)
 
     width: int = 24
     num_layers: int = 2

@@ -69,6 +69,7 @@ class StateSpaceLanguageModel:
     """
 
     family: ClassVar[str] = "neural-de"
+    dtype: ClassVar[str] = "float32"
 
     width: int = 96
     num_layers: int = 2

@@ -96,6 +96,8 @@ class NeuralODE:
     """
 
     family: ClassVar[str] = "neural-de"
+    dtype: ClassVar[str] = "float32"
+    tuned_on: ClassVar[tuple[str, ...]] = ("lotka_volterra_trajectories",)
 
     width: int = 64
     scheme: str = "rk4"

@@ -109,6 +109,7 @@ class ImageNetwork:
     """
 
     family: ClassVar[str] = "neural-de"
+    dtype: ClassVar[str] = "float32"
 
     channels: int = 24
     epochs: int = 6

@@ -41,6 +41,8 @@ class StateSpaceModel:
     """
 
     family: ClassVar[str] = "neural-de"
+    dtype: ClassVar[str] = "float32"
+    tuned_on: ClassVar[tuple[str, ...]] = ("filter_identification",)
 
     num_states: int = 16
     steps: int = 1000

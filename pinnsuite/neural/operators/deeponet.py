@@ -62,6 +62,7 @@ class DeepONet:
     """
 
     family: ClassVar[str] = "operator"
+    tuned_on: ClassVar[tuple[str, ...]] = ("burgers_family",)
 
     width: int = 128
     branch_layers: int = 4

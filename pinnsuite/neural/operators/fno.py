@@ -59,6 +59,7 @@ class FNO:
     """
 
     family: ClassVar[str] = "operator"
+    tuned_on: ClassVar[tuple[str, ...]] = ("burgers_family",)
 
     width: int = 32
     modes: int = 16
