@@ -54,7 +54,7 @@ def heat_l_shape(conductivity: float = 0.5, heat_transfer: float = 2.0) -> Probl
             Neumann(u, 0, on="insulated"),
         ],
         reference=Ladder(
-            "finite-element", {"element": "P2", "refinements": 0, "steps": 40}
+            "finite-element", {"element": "P2", "refinements": 0, "steps": 20}
         ),
         source=(
             "P. Grisvard, Elliptic Problems in Nonsmooth Domains, SIAM 2011, "
