@@ -48,14 +48,60 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PLACES = ("problem", "solution", "verification")
+_PLACES = {
+    "problem": (
+        "Box",
+        "D",
+        "Difference",
+        "Dirichlet",
+        "Disk",
+        "Evaluated",
+        "Family",
+        "Flux",
+        "GaussianRandomField",
+        "Initial",
+        "Interval",
+        "Ladder",
+        "MeshDomain",
+        "Neumann",
+        "Observed",
+        "Periodic",
+        "Polygon",
+        "Problem",
+        "Robin",
+        "SignalProblem",
+        "TimeInterval",
+        "Uniform",
+        "Union",
+        "Unknown",
+        "coordinates",
+        "data_file",
+        "div",
+        "field_of",
+        "grad",
+        "laplacian",
+        "load",
+        "manufacture",
+        "normal",
+    ),
+    "solution": (
+        "Solution",
+        "Status",
+    ),
+    "verification": (
+        "check",
+        "judge",
+        "reference",
+    ),
+}
+"""Which folder defines which name; loaded when a name is first used."""
+
+__all__ = [name for names in _PLACES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that `--help` answers at once."""
-    if not name.startswith("_"):
-        for place in _PLACES:
-            module = importlib.import_module(f"pinnsuite.{place}")
-            if hasattr(module, name):
-                return getattr(module, name)
-    raise AttributeError(f"module 'pinnsuite' has no attribute {name!r}")
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{place}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

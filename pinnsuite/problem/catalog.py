@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pinnsuite.errors import (
     DefinitionError,
@@ -23,12 +23,13 @@ from pinnsuite.errors import (
     PinnsuiteError,
     unknown_name,
 )
-from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.family import Family
-from pinnsuite.problem.signal import SignalProblem
 
-AnyProblem = Problem | Family | SignalProblem
-"""What a catalogue function may return."""
+if TYPE_CHECKING:
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.problem.family import Family
+    from pinnsuite.problem.signal import SignalProblem
+
+    AnyProblem: TypeAlias = Problem | Family | SignalProblem
 
 KINDS = ("Problem", "Family", "SignalProblem")
 

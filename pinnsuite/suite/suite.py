@@ -34,10 +34,10 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnsuite.errors import OptionError, PinnsuiteError, unknown_name
-from pinnsuite.problem.catalog import AnyProblem, Entry
+from pinnsuite.problem.catalog import Entry
 from pinnsuite.registry import SOLVERS, fit, fit_options, has_seed, make_solver
 from pinnsuite.suite.options import num_bytes, seconds
 from pinnsuite.suite.task import (
@@ -49,6 +49,9 @@ from pinnsuite.suite.task import (
     solver_part,
     why_not,
 )
+
+if TYPE_CHECKING:
+    from pinnsuite.problem.catalog import AnyProblem
 
 MAX_RUNS = 1000
 """More runs than these must be asked for on purpose."""

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 from sympy.printing.str import StrPrinter
 
-from pinnsuite.problem.catalog import AnyProblem, Entry, find
+from pinnsuite.problem.catalog import Entry, find
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.family import Family
 from pinnsuite.problem.signal import SignalProblem
@@ -32,6 +32,9 @@ from pinnsuite.solution.record import (
 from pinnsuite.solution.solution import Status
 from pinnsuite.solver import Operator
 from pinnsuite.suite.environment import version_of
+
+if TYPE_CHECKING:
+    from pinnsuite.problem.catalog import AnyProblem
 
 
 @dataclass(frozen=True)
