@@ -13,6 +13,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from pinnsuite.neural.taylor import Channels, Composition
+
 ACTIVATIONS = {"tanh": torch.tanh, "sine": torch.sin}
 """Smooth ones: their derivatives enter the residual."""
 
@@ -54,15 +56,38 @@ class MLP:
     def __call__(self, parameters: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """Return the outputs (n, sizes[-1]) at `inputs` (n, sizes[0])."""
         function = ACTIVATIONS[self.activation]
+        hidden = inputs
+        *inner, last = self._layers(parameters)
+        for weight, bias in inner:
+            hidden = function(torch.addmm(bias, hidden, weight))
+        weight, bias = last
+        return torch.addmm(bias, hidden, weight)
+
+    def derivatives(
+        self, parameters: torch.Tensor, inputs: torch.Tensor, kept: Channels
+    ) -> torch.Tensor:
+        """Return outputs and their derivatives from those of the inputs.
+
+        From (channels, n, sizes[0]) to (channels, n, sizes[-1]).
+        """
+        hidden = inputs
+        *inner, last = self._layers(parameters)
+        for weight, bias in inner:
+            z = hidden @ weight
+            hidden = Composition.apply(z, bias, self.activation, kept)
+        weight, bias = last
+        outputs = hidden @ weight
+        return torch.cat([outputs[:1] + bias, outputs[1:]])
+
+    def _layers(
+        self, parameters: torch.Tensor
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         lengths = [n for a, b in pairwise(self.sizes) for n in (a * b, b)]
         parts = torch.split(parameters, lengths)
-        hidden = inputs
-        for layer, (a, b) in enumerate(pairwise(self.sizes)):
-            weight = parts[2 * layer].view(a, b)
-            hidden = torch.addmm(parts[2 * layer + 1], hidden, weight)
-            if layer < len(self.sizes) - 2:
-                hidden = function(hidden)
-        return hidden
+        return [
+            (parts[2 * layer].view(sizes), parts[2 * layer + 1])
+            for layer, sizes in enumerate(pairwise(self.sizes))
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +127,28 @@ class Features:
             else:
                 columns.append(column)
         return torch.stack(columns, 1)
+
+    def derivatives(self, points: torch.Tensor, kept: Channels) -> torch.Tensor:
+        """Return the features and their derivatives: (channels, n, size)."""
+        rows = [self(points)]
+        rates = 2 / (self.limits[:, 1] - self.limits[:, 0])
+        for orders in kept.orders[1:]:
+            row = torch.zeros_like(rows[0])
+            column = 0
+            for k, rate in enumerate(rates):
+                is_along = orders[k] == sum(orders)
+                if k in self.periodic:
+                    if is_along:
+                        sine, cosine = rows[0][:, column], rows[0][:, column + 1]
+                        for _ in range(orders[k]):
+                            sine, cosine = cosine, -sine
+                        turn = (math.pi * rate) ** orders[k]
+                        row[:, column : column + 2] = turn * torch.stack(
+                            [sine, cosine], 1
+                        )
+                    column += 1
+                elif is_along and orders[k] == 1:
+                    row[:, column] = rate
+                column += 1
+            rows.append(row)
+        return torch.stack(rows)

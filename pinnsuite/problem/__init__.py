@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem.family import Family as Family
     from pinnsuite.problem.family import GaussianRandomField as GaussianRandomField
     from pinnsuite.problem.family import Uniform as Uniform
-    from pinnsuite.problem.manufacture import manufacture as manufacture
+    from pinnsuite.problem.manufactured import manufacture as manufacture
     from pinnsuite.problem.mesh_domain import MeshDomain as MeshDomain
     from pinnsuite.problem.signal import SignalProblem as SignalProblem
 
@@ -79,7 +79,7 @@ _PLACES = {
         "GaussianRandomField",
         "Uniform",
     ),
-    "manufacture": ("manufacture",),
+    "manufactured": ("manufacture",),
     "mesh_domain": ("MeshDomain",),
     "signal": ("SignalProblem",),
 }

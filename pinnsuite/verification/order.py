@@ -11,7 +11,7 @@ import numpy as np
 from pinnsuite.compare.metrics import relative_l2
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.domain import TimeInterval
-from pinnsuite.problem.manufacture import manufacture, smooth_field
+from pinnsuite.problem.manufactured import manufacture, smooth_field
 from pinnsuite.registry import make_solver
 from pinnsuite.solver import Progress, Refinable, silent
 from pinnsuite.verification.ladder import Rung, centred, climb

@@ -25,7 +25,7 @@ from pinnsuite.problem.definition import (
     laplacian,
 )
 from pinnsuite.problem.domain import Box, Disk, Interval, Polygon, TimeInterval
-from pinnsuite.problem.manufacture import manufacture, smooth_field
+from pinnsuite.problem.manufactured import manufacture, smooth_field
 from pinnsuite.problem.mesh_domain import MeshDomain
 from pinnsuite.solution.solution import Status
 from pinnsuite.solution.support import common_support

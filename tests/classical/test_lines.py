@@ -28,7 +28,7 @@ from pinnsuite.problem import (
     manufacture,
     normal,
 )
-from pinnsuite.problem.manufacture import smooth_field
+from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.solution.solution import Status
 from pinnsuite.solution.support import common_support
 from pinnsuite.solver import Refinable

@@ -19,7 +19,7 @@ from pinnsuite.problem import (
     field_of,
     manufacture,
 )
-from pinnsuite.problem.manufacture import smooth_field
+from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.solution.solution import Status
 from pinnsuite.solver import Refinable
 

@@ -24,7 +24,7 @@ from pinnsuite.problem import (
     laplacian,
     manufacture,
 )
-from pinnsuite.problem.manufacture import smooth_field
+from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.solution.solution import Status
 from pinnsuite.solution.support import common_support
 from pinnsuite.solver import Batched, Refinable

@@ -6,7 +6,7 @@ import sympy as sp
 
 from pinnsuite.problem import Family, Problem, SignalProblem, manufacture
 from pinnsuite.problem.catalog import entries
-from pinnsuite.problem.manufacture import smooth_field
+from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.verification.residual import residual_findings
 
 ENTRIES = entries()
