@@ -119,6 +119,7 @@ def test_sensitivities_are_the_derivatives_of_the_residuals():
         np.testing.assert_allclose(jac[:, k], slope, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_repeated_noise():
     times = np.linspace(0, 4, 9)
     exact = 2 / (1 + 3 * np.exp(-1.5 * times))
@@ -134,6 +135,7 @@ def test_standard_errors_are_the_spread_over_repeated_noise():
     assert np.std(found) == pytest.approx(np.sqrt(np.mean(np.square(claimed))), rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_bad_guess_is_saved_by_other_starts():
     times = np.linspace(0, 10, 41)
     frequency = sp.Symbol("frequency", real=True)

@@ -95,7 +95,7 @@ def test_another_number_in_the_equation_is_another_reference(tmp_path):
 
 
 def test_an_unknown_solver_in_the_ladder_is_named(tmp_path):
-    with pytest.raises(OptionError, match="'linse'.*Did you mean 'lines'"):
+    with pytest.raises(OptionError, match=r"'linse'.*Did you mean 'lines'"):
         reference(cooling(reference=Ladder("linse")), cache=tmp_path)
 
 
