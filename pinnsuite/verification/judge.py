@@ -90,7 +90,7 @@ def signal_reference(problem: SignalProblem) -> ReferencePart:
         kind="data",
         hash=problem.definition_hash,
         error_estimate={},
-        description=f"data held back from the solvers. {problem.split}".strip(),
+        description=problem.split or "no solver sees it",
     )
 
 

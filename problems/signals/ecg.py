@@ -30,7 +30,7 @@ def ecg(snr: float = 10.0, seed: int = 0) -> SignalProblem:
         truth={"signal": signal},
         coordinates={"t": t},
         noise=f"white Gaussian, {snr:g} dB input signal-to-noise ratio, seed {seed}",
-        split="none: the whole record is given with noise, and judged without",
+        split="the whole record is given with noise, and judged without",
         units="t in samples, signal in units of the recorder",
         source="PyWavelets, pywt.data.ecg(), MIT licence; DOI 10.21105/joss.01237",
         tags=("real data", "restoration"),
