@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from pinnsuite.neural.taylor import Channels, Composition
+from pinnsuite.neural.taylor import Channels, composed
 
 ACTIVATIONS = {"tanh": torch.tanh, "sine": torch.sin}
 """Smooth ones: their derivatives enter the residual."""
@@ -74,7 +74,7 @@ class MLP:
         *inner, last = self._layers(parameters)
         for weight, bias in inner:
             z = hidden @ weight
-            hidden = Composition.apply(z, bias, self.activation, kept)
+            hidden = composed(z, bias, self.activation, kept)
         weight, bias = last
         outputs = hidden @ weight
         return torch.cat([outputs[:1] + bias, outputs[1:]])

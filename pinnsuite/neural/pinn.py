@@ -16,6 +16,7 @@ from pinnsuite.errors import OptionError, unknown_name
 from pinnsuite.neural.networks import ACTIVATIONS
 from pinnsuite.neural.optimisers import LimitedMemory, QuasiNewton, SelfScaledBroyden
 from pinnsuite.neural.residual import (
+    Derivatives,
     Place,
     Residual,
     ReverseMode,
@@ -27,7 +28,8 @@ from pinnsuite.neural.residual import (
     why_no_strong_form,
 )
 from pinnsuite.neural.sampling import counts, interior, limits, sample
-from pinnsuite.neural.trial import Trial, exact_conditions, trial
+from pinnsuite.neural.taylor import channels
+from pinnsuite.neural.trial import Prepared, Trial, exact_conditions, trial
 from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.cost import Clock
@@ -100,13 +102,13 @@ class PINN:
 
     family: ClassVar[str] = "pinn"
 
-    width: int = 32
+    width: int = 20
     depth: int = 3
     activation: str = "tanh"
     points: int = 2000
     boundary_points: int = 400
     initial_points: int | None = None
-    adam_steps: int = 200
+    adam_steps: int = 100
     adam_rate: float = 2e-3
     optimiser: str = "ssbroyden"
     steps: int = 3000
@@ -265,6 +267,13 @@ class _Training:
             if r not in held:
                 self._residuals.setdefault(r.place, []).append(r)
         self._sets = {p: self._tensors(*samples[p]) for p in self._residuals}
+        self._channels = {
+            place: channels(
+                [jet for r in here for jet in r.lowered.jets.values()], len(ends)
+            )
+            for place, here in self._residuals.items()
+        }
+        self._prepared: dict[Place, tuple[torch.Tensor, Prepared]] = {}
         guesses = [self._tensor(np.array(u.guess)) for u in problem.unknowns]
         lengths = (ends[:, 1] - ends[:, 0]) / 2
         self._scales = {
@@ -316,12 +325,26 @@ class _Training:
     ) -> dict[Residual, torch.Tensor]:
         """Return the scaled residuals of a place at points."""
         weights = p[: self.trial.network.num_parameters]
-        derivatives = ReverseMode(points, self.trial(weights, points))
+        derivatives = self._derivatives(place, points, weights)
         unknowns = self._unknowns(p)
         return {
             r: r(points, data, unknowns, derivatives) / self._scales[r]
             for r in self._residuals[place]
         }
+
+    def _derivatives(
+        self, place: Place, points: torch.Tensor, weights: torch.Tensor
+    ) -> Derivatives:
+        kept = self._channels[place]
+        if kept is None:
+            return ReverseMode(points, self.trial(weights, points))
+        if points is not self._sets[place][0]:
+            return self.trial.at(points.detach(), kept)(weights)
+        known, prepared = self._prepared.get(place, (None, None))
+        if prepared is None or known is not points:
+            prepared = self.trial.at(points.detach(), kept)
+            self._prepared[place] = points, prepared
+        return prepared(weights)
 
     def _terms(self, parameters: torch.Tensor) -> dict[Residual, torch.Tensor]:
         """Return the terms of the loss."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from pinnsuite.neural.networks import MLP, Features
 from pinnsuite.neural.printing import torch_function
 from pinnsuite.neural.residual import Magnitude, Residual, sides_of
 from pinnsuite.neural.sampling import interior
+from pinnsuite.neural.taylor import Carried, Channels, exponential, product_rule
 from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
@@ -213,30 +215,97 @@ class Trial:
         Centre and spread of each field.
     exact
         What each field satisfies by construction.
-    forms
-        Values of all lifts, then of all factors, at columns of points; None if there
-        are none.
+    coordinates
+        Of the problem, in the order of the points' columns.
     """
 
     network: MLP
     features: Features
     magnitudes: Sequence[Magnitude]
     exact: Sequence[Exact]
-    forms: Callable[..., list[Any]] | None
+    coordinates: tuple[sp.Symbol, ...]
 
     def __call__(self, parameters: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """Return the fields at `points` (n, coordinates): (n, fields)."""
         outputs = self.network(parameters, self.features(points))
-        forms = self.forms(*points.unbind(1)) if self.forms else []
+        forms = self._forms((0,) * len(self.coordinates))(*points.unbind(1))
         fields = []
         for i, (m, exact) in enumerate(zip(self.magnitudes, self.exact, strict=True)):
             raw = outputs[:, i]
-            if not exact.is_trivial:
-                lift, factor = forms[i], forms[len(self.exact) + i]
-                fields.append(lift + factor * (m.spread * raw))
-            else:
+            if exact.is_trivial:
                 fields.append(m.applied(raw))
+            else:
+                lift, factor = forms[2 * i : 2 * i + 2]
+                fields.append(lift + factor * (m.spread * raw))
         return torch.stack(fields, 1)
+
+    def at(self, points: torch.Tensor, kept: Channels) -> Prepared:
+        """Return what the trial's derivatives at `points` need besides parameters."""
+        forms = []
+        for orders in kept.orders:
+            values = self._forms(orders)(*points.unbind(1))
+            full = [
+                torch.as_tensor(v, dtype=points.dtype, device=points.device).expand(
+                    len(points)
+                )
+                for v in values
+            ]
+            forms.append(torch.stack(full))
+        inputs = self.features.derivatives(points, kept)
+        return Prepared(
+            self,
+            kept,
+            inputs,
+            torch.stack(forms, 1).view(len(self.exact), 2, len(kept.orders), -1),
+        )
+
+    def _forms(self, orders: tuple[int, ...]) -> Callable[..., list[Any]]:
+        """Return the function for a derivative of all lifts and factors."""
+        if orders not in self._known:
+            along = tuple(zip(self.coordinates, orders, strict=True))
+            expressions = [
+                sp.diff(f, *along) for e in self.exact for f in (e.lift, e.factor)
+            ]
+            self._known[orders] = torch_function(self.coordinates, expressions)
+        return self._known[orders]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, ...], Callable[..., list[Any]]]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A trial at fixed points: its inputs, lifts and factors, with derivatives.
+
+    Attributes
+    ----------
+    trial, kept
+        Whose derivatives, and which.
+    inputs
+        Features: (channels, n, features).
+    forms
+        Lift and factor of each field: (fields, 2, channels, n).
+    """
+
+    trial: Trial
+    kept: Channels
+    inputs: torch.Tensor
+    forms: torch.Tensor
+
+    def __call__(self, parameters: torch.Tensor) -> Carried:
+        """Return the derivatives of the fields."""
+        outputs = self.trial.network.derivatives(parameters, self.inputs, self.kept)
+        values = []
+        known = zip(self.trial.magnitudes, self.trial.exact, self.forms, strict=True)
+        for i, (m, exact, (lift, factor)) in enumerate(known):
+            raw = m.spread * outputs[:, :, i]
+            if not exact.is_trivial:
+                values.append(lift + product_rule(factor, raw, self.kept))
+                continue
+            shifted = torch.cat([raw[:1] + m.centre, raw[1:]])
+            values.append(exponential(shifted, self.kept) if m.is_positive else shifted)
+        return Carried(values, self.kept)
 
 
 def trial(
@@ -267,8 +336,4 @@ def trial(
         Exact() if m.is_positive else e
         for e, m in zip(exact or [Exact()] * len(magnitudes), magnitudes, strict=True)
     ]
-    forms = None
-    if not all(e.is_trivial for e in built):
-        expressions = [*(e.lift for e in built), *(e.factor for e in built)]
-        forms = torch_function(problem.coordinates, expressions)
-    return Trial(network, features, magnitudes, built, forms)
+    return Trial(network, features, magnitudes, built, problem.coordinates)
