@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from pinnsuite.compare.wording import error as write
+from pinnsuite.compare.wording import seconds, times
 from pinnsuite.errors import DataError
 
 MIN_RUNGS = 4
@@ -83,20 +85,19 @@ def breakeven(
     cost = classical_cost(error, errors, costs)
     if cost is None:
         return _incomplete(
-            f"the classical solver was run to {errors.min():.1e} only, and the "
-            f"operator's error is {error:.1e}; add finer resolutions"
+            f"the classical solver was run to {write(float(errors.min()))} only, and "
+            f"the operator's error is {write(error)}; add finer resolutions"
         )
     speedup = cost / infer_s
     at = (
-        f"at error {error:.1e}: one classical solve costs {_seconds(cost)}, one "
-        f"inference {_seconds(infer_s)} (marginal speed-up {speedup:.3g})"
+        f"at error {write(error)}: one classical solve costs {seconds(cost)}, one "
+        f"inference {seconds(infer_s)} (marginal speed-up {times(speedup)})"
     )
     if infer_s >= cost:
         return Breakeven("NEVER-PAYS", None, speedup, cost, f"Never pays off {at}.")
     count = once_s / (cost - infer_s)
-    sentence = (
-        f"Pays off after {math.ceil(count)} solves {at}, {_seconds(once_s)} spent once."
-    )
+    solves = times(float(math.ceil(count)))
+    sentence = f"Pays off after {solves} solves {at}, {seconds(once_s)} spent once."
     return Breakeven("AMORTISED", count, speedup, cost, sentence)
 
 
@@ -153,14 +154,6 @@ def _check(
 
 def _incomplete(reason: str) -> Breakeven:
     return Breakeven("INCOMPLETE", None, None, None, f"No break-even count: {reason}.")
-
-
-def _seconds(value: float) -> str:
-    """Write seconds in the unit that suits them."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= scale:
-            return f"{value / scale:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
 
 
 __all__ = ["MIN_RUNGS", "Breakeven", "breakeven", "classical_cost"]

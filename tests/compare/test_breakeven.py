@@ -36,7 +36,7 @@ def test_the_count_is_where_both_have_cost_the_same():
 def test_the_sentence_holds_the_numbers():
     sentence = judged().sentence
     assert sentence == (
-        "Pays off after 67 solves at error 1.0e-02: one classical solve costs 2 s, one "
+        "Pays off after 67 solves at error 1e-2: one classical solve costs 2 s, one "
         "inference 500 ms (marginal speed-up 4), 100 s spent once."
     )
 
@@ -47,7 +47,7 @@ def test_an_inference_no_cheaper_than_a_solve_never_pays(infer_s):
     assert result.code == "NEVER-PAYS"
     assert result.count is None
     assert result.speedup == pytest.approx(2.0 / infer_s)
-    assert result.sentence.startswith("Never pays off at error 1.0e-02")
+    assert result.sentence.startswith("Never pays off at error 1e-2")
 
 
 def test_what_costs_nothing_once_pays_at_once():

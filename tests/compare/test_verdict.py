@@ -196,7 +196,7 @@ def test_the_break_even_count_is_at_the_operators_own_error():
         [fno()], etdrk4((4e-2, 5e-4), (4e-3, 1.1e-3), (4e-4, 2e-3), (4e-5, 4e-3))
     )
     assert (v.code, v.winner) == (Code.AMORTISED, "learned")
-    assert "fno beside fourier: pays off after 100000 solves" in v.sentence.lower()
+    assert "fno beside fourier: pays off after 100,000 solves" in v.sentence.lower()
     assert "marginal speed-up 11" in v.sentence
 
 
