@@ -32,9 +32,9 @@ CASES = cases()
     ("name", "threshold"),
     [
         ("poisson", 0.1),
-        ("disk", 0.1),
+        pytest.param("disk", 0.1, marks=pytest.mark.slow),
         ("advection", 0.3),
-        ("pendulum", 0.1),
+        pytest.param("pendulum", 0.1, marks=pytest.mark.slow),
         ("decay", 0.1),
     ],
 )
@@ -45,11 +45,8 @@ def test_a_short_training_comes_close(name, threshold):
     assert CASES.relative_l2(problem, solution) < threshold
     loss = solution.history["loss"]
     assert loss[-1] < loss[0]
-
-
-def test_the_rate_of_a_decay_is_found():
-    solution = DeepXDE(**SMALL, adam_steps=200, lbfgs_steps=300).solve(CASES.decay())
-    assert solution.coefficients["k"] == pytest.approx(0.7, rel=0.05)
+    for k in solution.coefficients.values():
+        assert k == pytest.approx(0.7, rel=0.05)
 
 
 def test_the_budget_stops_adam_and_keeps_snapshots():
