@@ -103,6 +103,12 @@ class PINN:
     """
 
     family: ClassVar[str] = "pinn"
+    tuned_on: ClassVar[tuple[str, ...]] = (
+        "burgers",
+        "heat_l_shape",
+        "lid_driven_cavity",
+        "lotka_volterra",
+    )
 
     width: int = 20
     depth: int = 3
