@@ -33,7 +33,7 @@ SCHEME = ("order", "stencil", "element", "method")
 """Options that set the order, not the resolution."""
 
 
-RUNG_SECONDS = 1.5
+RUNG_SECONDS = 1.0
 """A rung that took more CPU seconds than this is the last, from the second one on."""
 
 

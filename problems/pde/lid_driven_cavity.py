@@ -56,7 +56,11 @@ def lid_driven_cavity(reynolds: float = 100.0, lid: str = "plain") -> Problem:
             Dirichlet(u, lid_velocity, on="lid"),
             Dirichlet(v, 0, on="lid"),
         ],
-        hints={"elements": {"u": "P2", "v": "P2", "p": "P1"}, "gauge": "p"},
+        hints={
+            "elements": {"u": "P2", "v": "P2", "p": "P1"},
+            "gauge": "p",
+            "mesh_size": 1 / 36,
+        },
         reference=Ladder("finite-element", {"mesh_size": 1 / 16}),
         judged=[u, v],
         quantities={"u_min on x = 1/2": _smallest_u},

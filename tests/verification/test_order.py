@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+import pytest
+
+from pinnsuite.classical.lines import MethodOfLines
+from pinnsuite.problem import Problem, load
+from pinnsuite.problem.catalog import entries
+from pinnsuite.verification.order import verify
+
+PROBLEMS = [n for n, e in entries().items() if e.returns == "Problem"]
+QUICK = ("burgers", "lorenz", "allen_cahn")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PROBLEMS],
+)
+def test_every_classical_solver_shows_its_declared_order(name):
+    problem = load(name)
+    assert isinstance(problem, Problem)
+    rows = verify([problem])
+    assert rows, "no classical solver takes it"
+    for row in rows:
+        assert row.is_ok, row
+        if row.expected_order is not None:
+            assert row.observed_order == pytest.approx(row.expected_order, abs=0.1)
+
+
+def test_a_scheme_that_loses_its_order_is_found(monkeypatch):
+    """Second differences that call themselves fourth-order do not pass."""
+    honest = MethodOfLines.solve
+
+    def lying(self, problem, **more):
+        return honest(replace(self, order=2), problem, **more)
+
+    monkeypatch.setattr(MethodOfLines, "solve", lying)
+    rows = verify([load("wave")], ["lines"])
+    (row,) = [r for r in rows if r.solver == "lines 4"]
+    assert row.observed_order == pytest.approx(2.0, abs=0.1)
+    assert not row.is_ok
+
+
+def test_estimates_without_the_solution_are_the_errors():
+    for row in verify([load("wave")], ["finite-element"]):
+        assert row.error_estimate == pytest.approx(row.error, rel=0.25)
