@@ -18,7 +18,6 @@ import torch
 from pinnsuite.errors import DefinitionError, PinnsuiteError
 from pinnsuite.neural.printing import torch_function
 from pinnsuite.problem.conditions import (
-    EVERYWHERE,
     Boundary,
     Initial,
     Observed,
@@ -27,7 +26,6 @@ from pinnsuite.problem.conditions import (
     normal,
 )
 from pinnsuite.problem.definition import Problem, derivative_orders
-from pinnsuite.problem.domain import Box
 from pinnsuite.problem.jets import Jet, Lowered, lower
 
 _ROUND_OFF = 1e-12
@@ -203,7 +201,7 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
             name = f"Initial({c.field}, order={c.order})"
             add(name, Place("initial"), c, left - c.value)
         elif isinstance(c, Boundary):
-            for side in sides_of(problem, c):
+            for side in problem.boundaries_of(c):
                 name = f"{type(c).__name__}({c.field}) on {side}"
                 expression = c.operator(problem.space) - c.value
                 add(name, Place("boundary", side), c, expression, normals)
@@ -219,35 +217,6 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
             place = Place("observed", str(number))
             add(f"Observed({c.field})", place, c, left - _OBSERVED, [_OBSERVED])
     return tuple(found)
-
-
-def sides_of(problem: Problem, condition: Boundary) -> tuple[str, ...]:
-    """Return the boundaries where `condition` rules: the first conditions win.
-
-    An equation of order 2m in a field takes m conditions a boundary; later ones that
-    cover "boundary" as a whole leave out what is taken, and periodic sides.
-    """
-    assert problem.domain is not None
-    if EVERYWHERE not in condition.on:
-        return problem.boundaries_of(condition)
-    index = problem.fields.index(condition.field)
-    needed = 1
-    for x in problem.space:
-        order = derivative_orders(problem.equations, problem.fields, x)[index]
-        needed = max(needed, order // 2)
-    taken: list[str] = []
-    for c in problem.conditions_of(Periodic):
-        assert isinstance(problem.domain, Box)
-        taken += problem.domain.sides(c.along) * needed
-    for c in problem.conditions_of(Boundary):
-        if c is condition:
-            break
-        if c.field == condition.field:
-            same = type(c) is type(condition)
-            taken += list(problem.boundaries_of(c)) * (needed if same else 1)
-    return tuple(
-        side for side in problem.boundaries_of(condition) if taken.count(side) < needed
-    )
 
 
 @dataclass(frozen=True)

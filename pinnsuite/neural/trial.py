@@ -22,7 +22,7 @@ import torch
 
 from pinnsuite.neural.networks import MLP, Features
 from pinnsuite.neural.printing import torch_function
-from pinnsuite.neural.residual import Magnitude, Residual, sides_of
+from pinnsuite.neural.residual import Magnitude, Residual
 from pinnsuite.neural.sampling import interior
 from pinnsuite.neural.taylor import Carried, Channels, exponential, product_rule
 from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
@@ -133,7 +133,7 @@ def _dirichlet_sides(problem: Problem, f: sp.Expr) -> list[_Side]:
     for c in problem.conditions_of(Dirichlet):
         if c.field != f or c.value.free_symbols - inside or c.value.has(*_ROUGH):
             continue
-        ruled = sides_of(problem, c)
+        ruled = problem.boundaries_of(c)
         for axis, x in enumerate(problem.space):
             for is_upper, name in enumerate(problem.domain.sides(x)):
                 if name in ruled:

@@ -218,12 +218,32 @@ class Problem:
         return tuple(c for c in self.conditions if isinstance(c, cls))
 
     def boundaries_of(self, condition: Boundary) -> tuple[str, ...]:
-        """Return the domain's boundary names that `condition` covers."""
+        """Return the domain's boundary names that `condition` rules.
+
+        An equation of order 2m in a field takes m conditions a boundary. One that holds
+        on "boundary", everywhere, leaves out the sides that earlier conditions have
+        taken, and periodic sides; one that names its sides holds there.
+        """
         if self.domain is None:
             return ()
-        if EVERYWHERE in condition.on:
-            return self.domain.boundaries
-        return tuple(condition.on)
+        if EVERYWHERE not in condition.on:
+            return tuple(condition.on)
+        i = self.fields.index(condition.field)
+        orders = [
+            derivative_orders(self.equations, self.fields, x)[i] for x in self.space
+        ]
+        needed = max(1, max(orders) // 2)
+        taken: list[str] = []
+        for p in self.conditions_of(Periodic):
+            assert isinstance(self.domain, Box)
+            taken += self.domain.sides(p.along) * needed
+        for c in self.conditions_of(Boundary):
+            if c is condition:
+                break
+            if c.field == condition.field:
+                same = type(c) is type(condition)
+                taken += list(_sides(self, c)) * (needed if same else 1)
+        return tuple(s for s in self.domain.boundaries if taken.count(s) < needed)
 
     def without_answer(self) -> Problem:
         """Return the problem as a solver may see it: no solution, no reference."""
@@ -234,6 +254,14 @@ class Problem:
         """The sha256 of the mathematics; name, source and hints do not count."""
         text = json.dumps(_canonical(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sides(problem: Problem, condition: Boundary) -> tuple[str, ...]:
+    """Return the boundaries that a condition names, whoever rules them."""
+    assert problem.domain is not None
+    if EVERYWHERE in condition.on:
+        return problem.domain.boundaries
+    return tuple(condition.on)
 
 
 def _canonical(problem: Problem) -> dict[str, Any]:
@@ -325,6 +353,11 @@ def _check_symbols(problem: Problem, where: str) -> None:
                 f"{where}: {what} holds {', '.join(sorted(map(str, strange)))}, which "
                 "is neither a coordinate nor an Unknown; pass a number or declare "
                 "Unknown(symbol, lower, upper, guess)."
+            )
+        if expression.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+            raise DefinitionError(
+                f"{where}: {what} is not finite: {expression}. Look for a parameter "
+                "that is nan or infinite, or a division by zero."
             )
         for f in expression.atoms(AppliedUndef) - set(problem.fields):
             raise DefinitionError(
@@ -443,7 +476,7 @@ def _check_boundaries(problem: Problem, where: str) -> None:
                 f"has {problem.dimension} coordinates."
             )
         _check_not_covered(problem, c, where)
-        for name in problem.boundaries_of(c):
+        for name in _sides(problem, c):
             key = (name, c.field)
             covered[key] = covered.get(key, 0) + 1
     ends = _periodic_ends(problem, where)
@@ -470,8 +503,8 @@ def _check_not_covered(problem: Problem, condition: Boundary, where: str) -> Non
         if earlier is condition:
             return
         same = type(earlier) is type(condition) and earlier.field == condition.field
-        mine = set(problem.boundaries_of(condition))
-        if same and mine <= set(problem.boundaries_of(earlier)):
+        mine = set(_sides(problem, condition))
+        if same and mine <= set(_sides(problem, earlier)):
             raise DefinitionError(
                 f"{where}: {type(condition).__name__}({condition.field}, "
                 f"on={condition.on}) covers nothing: an earlier one holds there, and "

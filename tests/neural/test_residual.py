@@ -16,7 +16,6 @@ from pinnsuite.neural.residual import (
     from_unknown,
     natural_scale,
     residuals,
-    sides_of,
     to_unknown,
     values_known,
     why_no_strong_form,
@@ -292,8 +291,8 @@ def test_the_first_condition_rules_where_two_cover_a_side():
     problem = Problem(
         "plate", [u], [laplacian(u, (x, y))], [lid, rest], Box((x, 0, 1), (y, 0, 1))
     )
-    assert sides_of(problem, lid) == ("top",)
-    assert sides_of(problem, rest) == ("left", "right", "bottom")
+    assert problem.boundaries_of(lid) == ("top",)
+    assert problem.boundaries_of(rest) == ("left", "right", "bottom")
 
 
 def test_a_beam_keeps_both_conditions_of_a_side():

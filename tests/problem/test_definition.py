@@ -200,7 +200,15 @@ def test_a_solver_sees_no_answer():
     assert shown.reference is None
 
 
-def test_first_condition_wins_is_the_order_given():
+def test_a_condition_on_the_rest_leaves_out_what_is_taken():
     lid = poisson(conditions=[Dirichlet(w, 0, on="left"), Dirichlet(w, 1)])
     assert [c.on for c in lid.conditions] == [("left",), ("boundary",)]
-    assert lid.boundaries_of(lid.conditions[1]) == lid.domain.boundaries
+    assert lid.boundaries_of(lid.conditions[1]) == ("right", "bottom", "top")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_parameter_that_is_not_finite_is_refused(value):
+    with pytest.raises(DefinitionError, match="equation 1 is not finite"):
+        heat(diffusivity=value)
+    with pytest.raises(DefinitionError, match=r"Dirichlet\(u.* is not finite"):
+        heat(conditions=[Initial(u, 0), Dirichlet(u, value)])

@@ -118,3 +118,25 @@ def test_cole_hopf_is_odd_and_meets_its_boundary_values():
     u = evaluate(points)["u"]
     np.testing.assert_allclose(u[[0, 3]], 0.0, atol=1e-14)
     assert u[1] == pytest.approx(-u[2], rel=1e-12)
+
+
+def test_a_condition_on_the_rest_is_not_put_to_sides_that_others_rule():
+    u = field_of("u", x, y)
+    problem = Problem(
+        name="ramp",
+        fields=[u],
+        equations=[D(u, x, 2) + D(u, y, 2)],
+        domain=Box((x, 0, 1), (y, 0, 1)),
+        conditions=[
+            Dirichlet(u, 1, on="right"),
+            Dirichlet(u, 0, on="left"),
+            Neumann(u, 0),
+        ],
+        exact={u: x},
+    )
+    findings = residual_findings(problem)
+    assert [f.what for f in findings if "Neumann" in f.what] == [
+        "Neumann(u(x, y), on='bottom')",
+        "Neumann(u(x, y), on='top')",
+    ]
+    assert all(f.is_ok for f in findings)
