@@ -30,6 +30,7 @@ from pinnsuite.compare.work_precision import (
     usable_error,
 )
 from pinnsuite.solution.record import Record
+from pinnsuite.solution.solution import Status
 
 SHARE = 0.8
 """Part of the seeds that must reach an error before a time to it is given."""
@@ -157,11 +158,13 @@ def verdict(
     learned
         Its seeds on one problem, the failed ones too; at least one.
     classical
-        Every classical run on the same problem.
+        Every classical run on the same problem; unsupported ones are left out.
     target
         ε; without it the tightest error that both sides reach.
     """
     first = learned[0]
+    # What does not take the problem has neither failed on it nor is it a baseline.
+    classical = [r for r in classical if r.status is not Status.UNSUPPORTED]
     claim = (
         _incomplete(learned, classical)
         or _unverified(classical)

@@ -105,6 +105,16 @@ def test_a_solver_that_does_not_show_its_order_is_no_baseline(seen):
     assert "80 ms" in able.sentence
 
 
+def test_a_solver_that_does_not_take_the_problem_is_no_candidate():
+    refused = [r.model_copy(update={"status": Status.UNSUPPORTED}) for r in LADDER]
+    v = verdict(pinn(SEEDS), refused)
+    assert v.code is Code.INCOMPLETE
+    assert "missing is a classical run" in v.sentence
+    assert v.winner is None
+    few = verdict(pinn(SEEDS), [*refused, *LADDER[2:4]])
+    assert few.sentence.startswith("Weak baseline (2 classical candidates")
+
+
 def test_few_candidates_make_a_weak_baseline():
     v = verdict(pinn(SEEDS), LADDER[2:4])
     assert v.code is Code.WEAK_BASELINE
