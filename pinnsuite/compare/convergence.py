@@ -32,8 +32,9 @@ class Convergence:
         p from the last three solutions; None with two, or where the differences are
         rounding.
     error_estimate
-        Of the finest solution, by Richardson's argument with the observed order;
-        infinite where the differences do not fall.
+        Of the finest solution, by Richardson's argument with the observed order, or
+        the declared one where that is lower; infinite where the differences do not
+        fall.
     gci
         The error estimate times its safety factor.
     safety
@@ -82,7 +83,8 @@ def convergence(
     order = None
     if len(differences) > 1 and np.isfinite(differences[-2]):
         order = float(np.log(differences[-2] / last) / np.log(ratio))
-    used = expected_order if order is None else order
+    # An order above the declared one is a coarse ladder's, and would not last.
+    used = min((p for p in (order, expected_order) if p is not None), default=None)
     if used is None or used <= 0.0:
         return Convergence(order, np.inf, np.inf, SAFETY_OTHERWISE)
     credible = order is not None and (

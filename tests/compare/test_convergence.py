@@ -78,6 +78,19 @@ def test_what_does_not_converge_has_no_error_bar(rising):
     assert convergence(rising, expected_order=2.0).error_estimate == np.inf
 
 
+def test_an_order_above_the_declared_one_does_not_narrow_the_error_bar():
+    # 5 h⁸ hides h⁴ on coarse grids.
+    def solution(h):
+        return h**4 + 5 * h**8
+
+    found = convergence(
+        differences([solution(1.0), solution(0.5), solution(0.25)]), expected_order=4.0
+    )
+    assert found.observed_order > 5
+    assert found.error_estimate >= solution(0.25)
+    assert found.safety == 3.0
+
+
 def test_differences_of_rounding_give_the_floor():
     found = convergence([1e-9, 3e-16], expected_order=4.0)
     assert found.observed_order is None
