@@ -171,7 +171,8 @@ def _blame(error: BaseException, path: Path) -> None:
     if isinstance(error, PinnsuiteError) or not isinstance(error, Exception):
         return
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.lineno for f in frames if Path(f.filename) == path]
+    # The import system makes a relative path absolute.
+    lines = [f.lineno for f in frames if Path(f.filename) == path.absolute()]
     where = f"{path}:{lines[-1]}" if lines else str(path)
     raise DefinitionError(f"{where}: {type(error).__name__}: {error}") from error
 

@@ -92,3 +92,12 @@ def test_what_a_list_shows_is_what_the_problem_is(name):
     made = entry.make()
     assert entry.kind == made.kind
     assert entry.dimension == made.dimension
+
+
+@pytest.mark.parametrize("folder", ["", "{tmp_path}/"])
+def test_an_error_in_the_authors_code_has_its_line(folder, file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    file.write_text(SOURCE.replace("rate * u", "rate * undefined"))
+    path = folder.format(tmp_path=file.parent) + file.name
+    with pytest.raises(DefinitionError, match=r"mine.py:8: NameError"):
+        find(path).make()
