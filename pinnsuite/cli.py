@@ -380,6 +380,8 @@ def _line_by_line(total: int) -> Callable[[Event], None]:
         if event.what in ("end", "skip"):
             done += 1
             _say(f"[{done}/{total}] {_ended(event)}")
+        elif event.what == "check":
+            _say(f"[{done}/{total}] {event.task.label}: check and reference …")
         elif event.what == "start":
             _say(f"[{done}/{total}] {event.task.label} …")
 
