@@ -35,12 +35,12 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
 	@touch $@
 
-# A run that is not ok gives status 1; its report is wanted all the same.
+# Status 1 says that some run did not end ok (a budget that was too short, say): that is
+# a result, which the table and the report show.
 demo breadth: $(STAMP)
-	@status=0; \
-	$(BIN)/pinnsuite run problems/suites/$@.toml --out results/$@ || status=$$?; \
-	test $$status -gt 1 || $(BIN)/pinnsuite report results/$@ || status=$$?; \
-	exit $$status
+	@$(BIN)/pinnsuite run problems/suites/$@.toml --out results/$@ || test $$? -eq 1
+	@echo "The report:"
+	@$(BIN)/pinnsuite report results/$@
 
 # One thread: timings and rounding do not depend on the machine's core count.
 test test-slow: export OMP_NUM_THREADS := 1

@@ -25,6 +25,7 @@ from pinnsuite.compare.work_precision import (
     pareto_front,
     usable_error,
 )
+from pinnsuite.errors import DataError
 from pinnsuite.report import figures, tables
 from pinnsuite.report.results import Results, Run, read
 from pinnsuite.report.tables import Table
@@ -68,9 +69,15 @@ def write_report(results_dir: Path, out: Path) -> Path:
     Raises
     ------
     DataError
-        If `results_dir` is no folder.
+        If `results_dir` is no folder, or holds no record that can be read.
     """
     results = read(results_dir)
+    if not results.runs:
+        raise DataError(
+            f"{results_dir} holds no record that can be read; `pinnsuite run` writes "
+            "run.json files there."
+            + "".join(f"\n{path}: {why}" for path, why in results.faults)
+        )
     path = out / "report.html" if out.is_dir() else out
     _write(path, page(results))
     return path

@@ -217,7 +217,7 @@ def _ladder(problem: Problem) -> Ladder | None:
     if isinstance(problem.reference, Ladder):
         return problem.reference
     reasons = []
-    for name, options in STARTS.items():
+    for name, options in _starts(problem).items():
         solver = make_solver(name, options)
         reason = solver.why_not(problem)
         if reason is None:
@@ -230,14 +230,19 @@ def _ladder(problem: Problem) -> Ladder | None:
     )
 
 
-STARTS: Mapping[str, Mapping[str, Any]] = {
-    "least-squares": {},
-    "ode": {"rtol": 1e-9, "atol": 1e-11},
-    "fourier": {"points": 64, "steps": 200},
-    "lines": {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12},
-    "finite-element": {"element": "P2"},
-}
-"""Where a ladder starts when the author names none, in the order of preference."""
+def _starts(problem: Problem) -> Mapping[str, Mapping[str, Any]]:
+    """Return where ladders start if the author names none, in order of preference."""
+    lines = {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12}
+    if problem.dimension > 1:
+        # Each rung has four times the nodes (or eight), and tightens the tolerances.
+        lines = {"points": 21, "order": 4, "rtol": 1e-7, "atol": 1e-9}
+    return {
+        "least-squares": {},
+        "ode": {"rtol": 1e-9, "atol": 1e-11},
+        "fourier": {"points": 64, "steps": 200},
+        "lines": lines,
+        "finite-element": {"element": "P2"},
+    }
 
 
 def _climbed(

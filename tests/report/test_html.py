@@ -213,13 +213,16 @@ def test_the_last_attempt_counts(tmp_path):
     assert "Statuses: 1 ok." in page
 
 
-def test_an_empty_folder_gives_an_empty_report_and_a_missing_one_an_error(tmp_path):
-    (tmp_path / "r").mkdir()
-    path = write_report(tmp_path / "r", tmp_path)
-    assert path == tmp_path / "report.html"
-    read(path.read_text(encoding="utf-8"))
+def test_a_folder_without_records_is_an_error_that_names_the_damaged_ones(tmp_path):
+    (tmp_path / "r" / "task").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no record"):
+        write_report(tmp_path / "r", tmp_path)
+    (tmp_path / "r" / "task" / "run.json").write_text("{")
+    with pytest.raises(DataError, match=r"task/run\.json"):
+        write_report(tmp_path / "r", tmp_path)
     with pytest.raises(DataError, match="no folder of results"):
         write_report(tmp_path / "none", tmp_path / "x.html")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_equations_are_written_as_in_a_book():
