@@ -33,7 +33,6 @@ HINTS = {
     "elements": "finite element of each field by name, such as {'u': 'P2', 'p': 'P1'}",
     "gauge": "name of the field that is fixed up to a constant: its mean is set to 0",
     "mesh_size": "edge length of the meshes that solvers and pictures start from",
-    "continuation": "parameter values solved in turn, each starting from the last",
 }
 """What an author may tell a solver beside the mathematics."""
 
