@@ -250,5 +250,5 @@ def test_a_problem_out_of_reach_is_refused(solver):
 @pytest.mark.parametrize(("make", "threshold"), [(poisson, 1e-4), (pendulum, 1e-3)])
 def test_the_defaults_are_accurate(make, threshold, seed):
     problem = make()
-    solution = PINN(seed=seed, steps=1000).solve(problem.without_answer(), budget=60)
+    solution = PINN(seed=seed).solve(problem.without_answer(), budget=60.0)
     assert relative_l2(problem, solution.require_ok()) < threshold
