@@ -32,6 +32,7 @@ from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.conditions import Boundary, Dirichlet, Initial, Periodic, normal
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box, Domain
+from pinnsuite.problem.form import require_equations
 from pinnsuite.problem.jets import Jet, Lowered, lower
 
 JUMPS = (sp.Piecewise, sp.Heaviside, sp.sign, sp.floor, sp.ceiling)
@@ -103,6 +104,7 @@ def weak_form(problem: Problem) -> WeakForm:
         of second derivatives, first-order transport, a boundary condition that does
         not give the flux of the weak form, ….
     """
+    require_equations(problem)
     if problem.unknowns:
         raise UnsupportedProblemError(
             "it has unknown coefficients, and only forward problems are solved"

@@ -15,7 +15,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from pinnsuite.errors import DefinitionError, PinnsuiteError
+from pinnsuite.errors import DefinitionError, PinnsuiteError, UnsupportedProblemError
 from pinnsuite.neural.printing import torch_function
 from pinnsuite.problem.conditions import (
     Boundary,
@@ -26,6 +26,7 @@ from pinnsuite.problem.conditions import (
     normal,
 )
 from pinnsuite.problem.definition import Problem, derivative_orders
+from pinnsuite.problem.form import require_equations
 from pinnsuite.problem.jets import Jet, Lowered, lower
 
 _ROUND_OFF = 1e-12
@@ -211,7 +212,7 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
                 for k in range(max(order, 1)):
                     left = sp.Derivative(f, (c.along, k)) if k else f
                     add(f"Periodic({left})", Place("periodic", c.along.name), c, left)
-        else:
+        elif isinstance(c, Observed):
             number = problem.conditions_of(Observed).index(c)
             left = sp.log(c.field) if c.scale == "log" else c.field
             place = Place("observed", str(number))
@@ -332,6 +333,10 @@ def why_no_strong_form(problem: object) -> str | None:
             f"it is a {type(problem).__name__}, and a physics-informed network solves "
             "one Problem of differential equations"
         )
+    try:
+        require_equations(problem)
+    except UnsupportedProblemError as error:
+        return str(error)
     for equation in problem.equations:
         for derivative in equation.atoms(sp.Derivative):
             if derivative.expr not in problem.fields and derivative.expr.has(*_JUMPS):

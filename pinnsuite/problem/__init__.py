@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem.conditions import Initial as Initial
     from pinnsuite.problem.conditions import Neumann as Neumann
     from pinnsuite.problem.conditions import Observed as Observed
+    from pinnsuite.problem.conditions import Obstacle as Obstacle
     from pinnsuite.problem.conditions import Periodic as Periodic
     from pinnsuite.problem.conditions import Robin as Robin
     from pinnsuite.problem.conditions import Unknown as Unknown
@@ -49,6 +50,7 @@ _PLACES = {
         "Initial",
         "Neumann",
         "Observed",
+        "Obstacle",
         "Periodic",
         "Robin",
         "Unknown",

@@ -156,6 +156,31 @@ class Periodic:
     along: sp.Symbol
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """`u ≥ value` everywhere, in place of the equation where u touches it.
+
+    The field's equation R = 0, R as the problem states it, becomes the complementarity
+    problem `u ≥ value, R ≥ 0, (u - value) R = 0`: R vanishes wherever u is above the
+    obstacle, and where they touch R is the force that holds u up. So the sign of the
+    equation counts: write it with +u_t (or -∇²u where it is stationary), as in
+    `u_t - u_xx - f`.
+
+    Attributes
+    ----------
+    field
+        The field `u(t, x, …)`.
+    value
+        The obstacle: expression of the coordinates.
+    """
+
+    field: AppliedUndef
+    value: sp.Expr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", sp.sympify(self.value))
+
+
 @dataclass(frozen=True, eq=False)
 class Observed:
     """Measurements of a field at scattered points, for inverse problems.
@@ -222,4 +247,4 @@ class Unknown:
             )
 
 
-Condition = Initial | Boundary | Periodic | Observed
+Condition = Initial | Boundary | Periodic | Obstacle | Observed

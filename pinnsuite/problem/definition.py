@@ -21,6 +21,7 @@ from pinnsuite.problem.conditions import (
     Flux,
     Initial,
     Observed,
+    Obstacle,
     Periodic,
     Unknown,
     normal,
@@ -376,6 +377,9 @@ def _check_symbols(problem: Problem, where: str) -> None:
             )
         if isinstance(c, Initial):
             check(c.value, f"Initial({c.field})", set(problem.space) | unknowns)
+        elif isinstance(c, Obstacle):
+            check(c.value, f"Obstacle({c.field})", inside)
+            _check_obstacle(problem, c, where)
         elif isinstance(c, Boundary):
             what = f"{type(c).__name__}({c.field})"
             check(c.value, what, inside | normals)
@@ -386,6 +390,20 @@ def _check_symbols(problem: Problem, where: str) -> None:
                 f"columns; needed are {len(problem.coordinates)}: "
                 f"{problem.coordinates}."
             )
+
+
+def _check_obstacle(problem: Problem, condition: Obstacle, where: str) -> None:
+    if condition.value.has(AppliedUndef):
+        raise DefinitionError(
+            f"{where}: Obstacle({condition.field}) has the value {condition.value}, "
+            "which holds a field; an obstacle is a function of the coordinates."
+        )
+    same = [c for c in problem.conditions_of(Obstacle) if c.field == condition.field]
+    if len(same) > 1:
+        raise DefinitionError(
+            f"{where}: {len(same)} obstacles for {condition.field}; give one, the "
+            "larger of them: Max(…)."
+        )
 
 
 def _warn_if_flux_is_lost(problem: Problem, equation: sp.Expr, number: int) -> None:

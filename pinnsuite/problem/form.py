@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from pinnsuite.errors import UnsupportedProblemError
-from pinnsuite.problem.conditions import Initial
+from pinnsuite.problem.conditions import Initial, Obstacle
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.jets import Jet, Lowered, is_linear, lower
 
@@ -65,6 +65,23 @@ def classify(problem: Problem) -> Form:
     return Form(time_orders, tuple(space_orders), is_linear(lowered))
 
 
+def require_equations(problem: Problem) -> None:
+    """Refuse a problem whose equations do not hold everywhere.
+
+    Every solver of equations asks here, through `evolution` or by itself.
+
+    Raises
+    ------
+    UnsupportedProblemError
+        If there is an `Obstacle`.
+    """
+    for c in problem.conditions_of(Obstacle):
+        raise UnsupportedProblemError(
+            f"its Obstacle({c.field}) makes it a variational inequality: the equation "
+            f"holds only where {c.field} is above {c.value}; use 'complementarity'"
+        )
+
+
 @dataclass(frozen=True)
 class State:
     """One component of the first-order system: a time derivative of a field."""
@@ -108,8 +125,10 @@ def evolution(problem: Problem) -> Evolution:
     ------
     UnsupportedProblemError
         If the problem is stationary, differential-algebraic, not linear in the highest
-        time derivatives, or mixes them with space derivatives (u_txx).
+        time derivatives, mixes them with space derivatives (u_txx), or has an
+        `Obstacle`.
     """
+    require_equations(problem)
     if problem.time is None:
         raise UnsupportedProblemError("it is stationary: there is no time to step in")
     lowered = lower(problem.equations, problem.fields, problem.coordinates)

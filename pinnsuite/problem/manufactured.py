@@ -19,6 +19,7 @@ from pinnsuite.problem.conditions import (
     Flux,
     Initial,
     Observed,
+    Obstacle,
     Periodic,
     Robin,
 )
@@ -52,6 +53,9 @@ def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Prob
             t = problem.time.coordinate
             value = sp.diff(exact[condition.field], t, condition.order)
             return replace(condition, value=value.subs(t, problem.time.start))
+        if isinstance(condition, Obstacle):
+            # Out of reach, so that the equation holds everywhere.
+            return replace(condition, value=exact[condition.field] - 1)
         assert isinstance(condition, Boundary)
         value = put(condition.operator(problem.space))
         if isinstance(condition, Robin):

@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.errors import UnsupportedProblemError
-from pinnsuite.problem.conditions import Boundary, Observed, Periodic
+from pinnsuite.problem.conditions import (
+    Boundary,
+    Dirichlet,
+    Initial,
+    Observed,
+    Obstacle,
+    Periodic,
+    normal,
+)
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import classify
-from pinnsuite.problem.jets import lower
+from pinnsuite.problem.jets import lower, numpy_function
 from pinnsuite.registry import SOLVERS, make_solver
 from pinnsuite.verification.residual import Finding, residual_findings
 
@@ -61,6 +69,7 @@ def check(problem: Problem, *, solvers: bool = True) -> CheckReport:
     findings = residual_findings(problem)
     faults = [_sentence(f) for f in findings if not f.is_ok]
     faults += _boundary_faults(problem)
+    faults += _obstacle_faults(problem)
     if findings:
         worst = max(f.residual / f.tolerance for f in findings)
         lines.append(
@@ -116,7 +125,12 @@ def _form_lines(problem: Problem) -> list[str]:
         f"{len(c.values)} measurements of {c.field}, {c.scale} misfit"
         for c in problem.conditions_of(Observed)
     ]
-    return [*lines, *unknowns, *measured]
+    obstacles = [
+        f"{c.field} >= {c.value}: where they touch, the residual of its equation as "
+        "written (with +u_t) is >= 0 instead of 0"
+        for c in problem.conditions_of(Obstacle)
+    ]
+    return [*lines, *obstacles, *unknowns, *measured]
 
 
 def _boundary_lines(problem: Problem) -> list[str]:
@@ -149,6 +163,52 @@ def _boundary_faults(problem: Problem) -> list[str]:
         elif not np.allclose((normals**2).sum(axis=1), 1.0):
             faults.append(f"boundary {name!r} has normals that are not of unit length")
     return faults
+
+
+def _obstacle_faults(problem: Problem) -> list[str]:
+    """Find initial and boundary values below an obstacle."""
+    faults = []
+    for obstacle in problem.conditions_of(Obstacle):
+        for c in problem.conditions:
+            if not isinstance(c, Initial | Dirichlet) or c.field != obstacle.field:
+                continue
+            if isinstance(c, Initial) and c.order:
+                continue
+            points, normals = _where(problem, c)
+            gap = numpy_function(
+                [*problem.coordinates, *(normal(x) for x in problem.space)],
+                [c.value - obstacle.value],
+            )(*points.T, *normals.T)[0]
+            lowest = float(np.min(gap))
+            if lowest < -1e-12:
+                faults.append(
+                    f"{type(c).__name__}({c.field}) lies up to {-lowest:.2g} below "
+                    f"the obstacle {obstacle.value}, which no solution may"
+                )
+    return faults
+
+
+def _where(
+    problem: Problem, condition: Initial | Dirichlet
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return points where a condition holds, time first, and the normals there."""
+    assert problem.domain is not None
+    if isinstance(condition, Initial):
+        assert problem.time is not None
+        space = problem.domain.sample_interior(NUM_SAMPLES, seed=0)
+        start = np.full((len(space), 1), problem.time.start)
+        return np.hstack([start, space]), np.zeros_like(space)
+    parts = [
+        problem.domain.sample_boundary(name, NUM_SAMPLES, seed=0)
+        for name in problem.boundaries_of(condition)
+    ]
+    space = np.vstack([p for p, _ in parts])
+    normals = np.vstack([n for _, n in parts])
+    if problem.time is None:
+        return space, normals
+    unit = (np.arange(len(space)) % NUM_SAMPLES) / (NUM_SAMPLES - 1)
+    times = problem.time.start + (problem.time.end - problem.time.start) * unit
+    return np.hstack([times[:, None], space]), normals
 
 
 def _solvers(problem: Problem) -> dict[str, str | None]:
