@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
-import sympy as sp
 
-from pinnsuite.classical.ode import (
-    STEPPERS,
-    check_tolerances,
-    march,
-    system_fields,
-    tightened,
+from pinnsuite.classical.ode import STEPPERS, check_tolerances, march, tightened
+from pinnsuite.classical.semidiscretisation import (
+    BoxForm,
+    CompiledRates,
+    Semidiscretisation,
+    SpaceAxis,
+    box_axes,
+    box_form,
+    closed_axes,
+    require_box,
 )
-from pinnsuite.classical.stencils import ChebyshevAxis, LocalAxis, interpolant
+from pinnsuite.classical.stencils import LocalAxis, interpolant
 from pinnsuite.errors import OptionError, UnsupportedProblemError, unknown_name
-from pinnsuite.problem.conditions import Boundary, Periodic, normal
+from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.domain import Box
-from pinnsuite.problem.form import Evolution, evolution
-from pinnsuite.problem.jets import Jet, jacobian, lower, numpy_function
+from pinnsuite.problem.form import evolution
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, failed
 from pinnsuite.solution.support import Grid
 from pinnsuite.solver import Progress, require_supported, silent
-
-SpaceAxis = LocalAxis | ChebyshevAxis
-
-MAX_BAND = 64
-"""Rows that a band may have for a banded factorisation to be the better choice."""
 
 _EXPLICIT_STEPS = {
     "oscillatory": 5000.0,
@@ -47,9 +39,6 @@ _EXPLICIT_STEPS = {
 Periodic sides in the plane fill the factors of BDF: two reacting fields on 101² nodes
 took 43 CPU-s by BDF and 9.8 by DOP853, which needed about 1000 steps.
 """
-
-_DENSE = 0.2
-"""Share of nonzeros above which a Jacobian is stored as a full matrix."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +149,9 @@ class MethodOfLines:
         clock = Clock()
         with clock.phase("symbolic"):
             form = _analyse(self, problem)
-            functions = _Functions.of(problem, form)
+            functions = CompiledRates.of(problem, form)
         with clock.phase("setup"):
-            scheme = _Scheme(problem, form, functions, self._axes(problem))
+            scheme = Semidiscretisation(problem, form, functions, self._axes(problem))
         outputs = problem.time.outputs
         with clock.phase("solve"), np.errstate(all="ignore"):
             name = self._choose(problem, form, scheme)
@@ -182,15 +171,10 @@ class MethodOfLines:
         def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
             return dict(zip(names, rebuild(points).T, strict=True))
 
-        grid = {problem.time.coordinate.name: outputs}
-        for k, (x, axis) in enumerate(zip(problem.space, scheme.axes, strict=True), 1):
-            grid[x.name] = axis.nodes
-            if isinstance(axis, LocalAxis) and axis.period is not None:
-                grid[x.name] = np.append(axis.nodes, axis.nodes[0] + axis.period)
-                first = np.take(values, [0], axis=k)
-                values = np.concatenate([values, first], axis=k)
+        nodes, values = closed_axes(scheme.axes, values, first=1)
+        coordinates = [c.name for c in problem.coordinates]
         return Solution(
-            Grid(grid),
+            Grid(dict(zip(coordinates, [outputs, *nodes], strict=True))),
             {n: values[..., i] for i, n in enumerate(names)},
             evaluator=evaluate,
             cost=clock.cost(),
@@ -204,23 +188,7 @@ class MethodOfLines:
         )
 
     def _axes(self, problem: Problem) -> list[SpaceAxis]:
-        assert problem.domain is not None
-        periodic = {c.along for c in problem.conditions_of(Periodic)}
-        axes: list[SpaceAxis] = []
-        for x, (low, high) in zip(problem.space, problem.domain.bounds, strict=True):
-            low, high = float(low), float(high)
-            if x in periodic:
-                nodes = np.linspace(low, high, self.points)[:-1]
-                axes.append(LocalAxis(nodes, self.order, high - low))
-            elif self.stencil == "chebyshev":
-                axes.append(ChebyshevAxis(low, high, self.points))
-            else:
-                s = np.linspace(-1.0, 1.0, self.points)
-                if self.stretch:
-                    s = np.sinh(self.stretch * s) / np.sinh(self.stretch)
-                nodes = (low * (1 - s) + high * (1 + s)) / 2
-                axes.append(LocalAxis(nodes, self.order))
-        return axes
+        return box_axes(problem, self.points, self.order, self.stencil, self.stretch)
 
     def _keeps_waves(self, top: int) -> bool:
         """Say whether derivatives of order `top` do not amplify undamped waves.
@@ -230,14 +198,16 @@ class MethodOfLines:
         """
         return top <= 2 if self.stencil == "chebyshev" else self.order <= 4
 
-    def _choose(self, problem: Problem, form: _Form, scheme: _Scheme) -> str:
+    def _choose(
+        self, problem: Problem, form: BoxForm, scheme: Semidiscretisation
+    ) -> str:
         if self.integrator != "auto":
             return self.integrator
         assert problem.time is not None
         length = problem.time.end - problem.time.start
         # DOP853 is stable to about 5 on either axis of the complex plane.
         steps = scheme.spectral_radius(problem.time.start) * length / 5
-        if form.is_oscillatory:
+        if _is_oscillatory(form):
             # BDF formulas of order 3 to 6 amplify oscillations.
             return "DOP853" if steps < _EXPLICIT_STEPS["oscillatory"] else "Radau"
         kind = "banded" if scheme.is_banded else "sparse"
@@ -247,7 +217,9 @@ class MethodOfLines:
             return "DOP853"
         return "LSODA" if scheme.is_banded else "BDF"
 
-    def _stepper(self, name: str, scheme: _Scheme, outputs: np.ndarray) -> Any:
+    def _stepper(
+        self, name: str, scheme: Semidiscretisation, outputs: np.ndarray
+    ) -> Any:
         more: dict[str, Any] = {}
         if name == "LSODA" and scheme.is_banded:
             lower, upper = scheme.bands
@@ -267,401 +239,24 @@ class MethodOfLines:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Condition:
-    """A condition on one side, as `Σ coefficient · jet = value`.
-
-    Attributes
-    ----------
-    field
-        The field whose values it eliminates.
-    axis, is_upper
-        The side of the box.
-    depth
-        How many conditions of the same field were on this side before: the values
-        that many nodes inside are the ones eliminated.
-    coefficients
-        Expressions of the space coordinates; `Jet.orders` counts along space.
-    value
-        Expression of time and space.
-    """
-
-    field: int
-    axis: int
-    is_upper: bool
-    depth: int
-    coefficients: dict[Jet, sp.Expr]
-    value: sp.Expr
-
-
-@dataclass(frozen=True, eq=False)
-class _Form:
-    """A problem as the method of lines takes it."""
-
-    system: Evolution
-    conditions: tuple[_Condition, ...]
-
-    @cached_property
-    def is_oscillatory(self) -> bool:
-        """The eigenvalues lie near the imaginary axis: waves and dispersion."""
-        highest = max(
-            (sum(j.orders) for j in self.system.rates.jets.values()), default=0
-        )
-        return highest % 2 == 1 or any(s.order for s in self.system.states)
-
-
-def _analyse(solver: MethodOfLines, problem: Problem) -> _Form:
+def _analyse(solver: MethodOfLines, problem: Problem) -> BoxForm:
     """Return the form of `problem`; UnsupportedProblemError says why there is none."""
-    if problem.domain is None:
-        raise UnsupportedProblemError("it has no space coordinates; use 'ode'")
-    if not problem.domain.is_box:
-        raise UnsupportedProblemError(
-            f"its domain, {problem.domain.describe()}, is no Interval or Box; use "
-            "'finite-element'"
-        )
-    if problem.unknowns:
-        names = ", ".join(str(u.symbol) for u in problem.unknowns)
-        raise UnsupportedProblemError(f"its coefficients {names} are unknown; fix them")
-    system = evolution(problem)
-    form = _Form(system, ())
+    require_box(problem)
+    form = box_form(problem, evolution(problem), solver._axes(problem))
     periodic = {c.along for c in problem.conditions_of(Periodic)}
-    highest = [[0] * problem.dimension for _ in problem.fields]
-    for jet in system.rates.jets.values():
-        mine = highest[system.states[jet.field].field]
-        mine[:] = (max(a, b) for a, b in zip(mine, jet.orders, strict=True))
-    for k, (x, axis) in enumerate(
-        zip(problem.space, solver._axes(problem), strict=True)
-    ):
-        top = max(orders[k] for orders in highest)
-        needed = axis.needed(max(top, 1))
-        if len(axis.nodes) < needed:
-            raise UnsupportedProblemError(
-                f"its derivatives of order {top} along {x} need {needed} nodes at "
-                f"order {solver.order}, and there are {len(axis.nodes)}; raise points"
-            )
-        is_open = x not in periodic
-        if is_open and form.is_oscillatory and not solver._keeps_waves(top):
+    for k, x in enumerate(problem.space):
+        top = max(orders[k] for orders in form.highest)
+        is_damped = not _is_oscillatory(form) or solver._keeps_waves(top)
+        if x not in periodic and not is_damped:
             raise UnsupportedProblemError(
                 f"its waves are not damped, and one-sided stencils of order "
                 f"{solver.order} ({solver.stencil}) at the ends of {x} amplify them; "
                 "use finite differences of order 4 and more points"
             )
-        if problem.dimension > 1 and is_open and top > 2:
-            raise UnsupportedProblemError(
-                f"its derivatives of order {top} along {x} meet corners where "
-                "several conditions hold at once; make the coordinate periodic, or "
-                "split the equation into two of second order"
-            )
-    return replace(form, conditions=tuple(_conditions(problem, highest)))
+    return form
 
 
-def _conditions(problem: Problem, highest: list[list[int]]) -> Iterator[_Condition]:
-    assert isinstance(problem.domain, Box)
-    periodic = {c.along for c in problem.conditions_of(Periodic)}
-    depth: dict[tuple[int, int, bool], int] = {}
-    for c in problem.conditions_of(Boundary):
-        names = problem.boundaries_of(c)
-        i = problem.fields.index(c.field)
-        for k, x in enumerate(problem.space):
-            for is_upper, side in enumerate(problem.domain.sides(x)):
-                place = (i, k, bool(is_upper))
-                used = depth.get(place, 0)
-                # The first conditions win: one a side for equations of second order.
-                room = max(1, (highest[i][k] + 1) // 2)
-                if side in names and x not in periodic and used < room:
-                    depth[place] = used + 1
-                    yield _Condition(*place, used, *_affine(problem, c, k, is_upper))
-
-
-def _affine(
-    problem: Problem, condition: Boundary, axis: int, is_upper: int
-) -> tuple[dict[Jet, sp.Expr], sp.Expr]:
-    what = f"its {type(condition).__name__}({condition.field}, on={condition.on})"
-    assert problem.time is not None
-    outward = {
-        normal(x): (2 * is_upper - 1 if k == axis else 0)
-        for k, x in enumerate(problem.space)
-    }
-    residual = condition.operator(problem.space) - condition.value
-    lowered = lower(
-        [residual.subs(outward).doit()], problem.fields, problem.coordinates
-    )
-    (rest,) = lowered.algebra
-    zero = dict.fromkeys(lowered.symbols, sp.Integer(0))
-    coefficients = {}
-    for symbol, jet in lowered.jets.items():
-        factor = sp.diff(rest, symbol)
-        if factor.free_symbols & {*lowered.symbols, problem.time.coordinate}:
-            raise UnsupportedProblemError(
-                f"{what} is not linear in the fields with coefficients that are "
-                "constant in time; write it as Dirichlet, Neumann or Robin of that "
-                "kind, or use 'finite-element'"
-            )
-        if jet.orders[0]:
-            raise UnsupportedProblemError(
-                f"{what} holds a time derivative; write it without, or give the "
-                "boundary value a field of its own"
-            )
-        if factor != 0:
-            coefficients[Jet(jet.field, jet.orders[1:])] = factor
-    return coefficients, -rest.xreplace(zero)
-
-
-@dataclass(frozen=True, eq=False)
-class _Functions:
-    """The compiled right-hand side, its slopes, and the initial state."""
-
-    rates: Callable[..., list[Any]]
-    slopes: Callable[..., list[Any]]
-    pairs: tuple[tuple[int, int], ...]
-    initial: Callable[..., list[Any]]
-
-    @classmethod
-    def of(cls, problem: Problem, form: _Form) -> _Functions:
-        assert problem.time is not None
-        rates = form.system.rates
-        arguments = [problem.time.coordinate, *problem.space, *rates.symbols]
-        table = {
-            (i, j): slope
-            for i, row in enumerate(jacobian(rates))
-            for j, slope in enumerate(row)
-            if slope != 0
-        }
-        return cls(
-            numpy_function(arguments, rates.algebra),
-            numpy_function(arguments, list(table.values())),
-            tuple(table),
-            numpy_function(problem.space, form.system.initial),
-        )
-
-
-class _Scheme:
-    """The ordinary differential equations for the values at the nodes.
-
-    All values are one vector w, node by node and in each node state by state; y are
-    those of them that no condition determines. The conditions `R w = g(t)` give
-    `w = E y + G g(t)`, and with the stencils of all jets below each other in A, the
-    jets are `A E y + A G g(t)`.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        form: _Form,
-        functions: _Functions,
-        axes: list[SpaceAxis],
-    ) -> None:
-        self.axes = axes
-        self.functions = functions
-        system = form.system
-        self.primaries = list(system_fields(problem, system).values())
-        self.shape = tuple(len(a.nodes) for a in axes)
-        self.states = len(system.states)
-        mesh = np.meshgrid(*(a.nodes for a in axes), indexing="ij")
-        self.where = [m.ravel() for m in mesh]
-        self.count = len(self.where[0])
-        self._matrices: dict[tuple[int, ...], scipy.sparse.csr_array] = {}
-        self._eliminate(problem, form)
-        jets = list(system.rates.jets.values())
-        stack = scipy.sparse.vstack(
-            [self._on_state(j.orders, j.field) for j in jets]
-            or [scipy.sparse.csr_array((0, self.count * self.states))],
-            format="csr",
-        )
-        self.jets = (stack @ self.extend).tocsr()
-        self.forcing = (stack @ self.lift).tocsr()
-        self.num_jets = len(jets)
-        initial = self._spread(functions.initial(*self.where))
-        self.start = initial.T.ravel()[self.free]
-        self._plan_jacobian()
-
-    def _derivative(self, orders: tuple[int, ...]) -> scipy.sparse.csr_array:
-        if orders not in self._matrices:
-            factors = [a.derivative(m) for a, m in zip(self.axes, orders, strict=True)]
-            self._matrices[orders] = reduce(
-                lambda a, b: scipy.sparse.kron(a, b, format="csr"), factors
-            )
-        return self._matrices[orders]
-
-    def _on_state(self, orders: tuple[int, ...], state: int) -> scipy.sparse.csr_array:
-        pick = scipy.sparse.csr_array(([1.0], ([0], [state])), shape=(1, self.states))
-        return scipy.sparse.kron(self._derivative(orders), pick, format="csr")
-
-    def _spread(self, values: list[Any]) -> np.ndarray:
-        out = np.empty((len(values), self.count))
-        for row, value in zip(out, values, strict=True):
-            row[:] = value
-        return out
-
-    def _eliminate(self, problem: Problem, form: _Form) -> None:
-        """Set `free`, E (`extend`), G (`lift`) and the functions of g(t)."""
-        assert problem.time is not None
-        total = self.count * self.states
-        numbers = np.arange(self.count).reshape(self.shape)
-        is_free = np.ones(total, dtype=bool)
-        rows, eliminated = [], []
-        self._values: list[
-            tuple[slice, Callable[..., list[Any]], list[np.ndarray]]
-        ] = []
-        self._constant = np.zeros(0)
-        start = 0
-        index = {(s.field, s.order): n for n, s in enumerate(form.system.states)}
-        t = problem.time.coordinate
-        constants = []
-        for c in form.conditions:
-            n = self.shape[c.axis]
-            at = n - 1 if c.is_upper else 0
-            inner = n - 1 - c.depth if c.is_upper else c.depth
-            boundary = np.take(numbers, at, axis=c.axis).ravel()
-            removed = np.take(numbers, inner, axis=c.axis).ravel()
-            for (field, order), state in index.items():
-                if field != c.field:
-                    continue
-                mine = is_free[removed * self.states + state]
-                points, gone = boundary[mine], removed[mine] * self.states + state
-                is_free[gone] = False
-                eliminated.append(gone)
-                where = [x[points] for x in self.where]
-                block = scipy.sparse.csr_array((len(points), total))
-                for jet, factor in c.coefficients.items():
-                    if (jet.field, order) not in index:
-                        raise UnsupportedProblemError(
-                            f"a condition on {problem.fields[c.field]} couples it to "
-                            f"{problem.fields[jet.field]}, which is of another order "
-                            "in time"
-                        )
-                    (value,) = numpy_function(problem.space, [factor])(*where)
-                    scale = np.broadcast_to(value, (len(points), 1))
-                    stencil = self._on_state(jet.orders, index[jet.field, order])
-                    block = block + stencil[points].multiply(scale)
-                rows.append(block.tocsr())
-                expression = sp.diff(c.value, t, order)
-                function = numpy_function([t, *problem.space], [expression])
-                place = slice(start, start + len(points))
-                start += len(points)
-                constants.append(np.zeros(len(points)))
-                if t in expression.free_symbols:
-                    self._values.append((place, function, where))
-                else:
-                    constants[-1][:] = function(problem.time.start, *where)[0]
-        self.free = np.flatnonzero(is_free)
-        keep = scipy.sparse.eye_array(total, format="csc")[:, self.free].tocsr()
-        if not rows:
-            self.extend, self.lift = keep, scipy.sparse.csr_array((total, 0))
-            return
-        self._constant = np.concatenate(constants)
-        gone = np.concatenate(eliminated)
-        conditions = scipy.sparse.vstack(rows, format="csc")
-        inverse = scipy.sparse.linalg.splu(conditions[:, gone].tocsc())
-        others = conditions[:, self.free]
-        touched = np.flatnonzero(np.diff(others.indptr))
-        place_back = scipy.sparse.csr_array(
-            (np.ones(len(gone)), (gone, np.arange(len(gone)))), shape=(total, len(gone))
-        )
-        follow = scipy.sparse.coo_array(inverse.solve(others[:, touched].toarray()))
-        follow = scipy.sparse.csr_array(
-            (follow.data, (follow.row, touched[follow.col])),
-            shape=(len(gone), len(self.free)),
-        )
-        self.extend = (keep - place_back @ follow).tocsr()
-        self.lift = (
-            place_back @ scipy.sparse.csr_array(inverse.solve(np.eye(len(gone))))
-        ).tocsr()
-
-    def _boundary(self, t: float) -> np.ndarray:
-        """Return g(t)."""
-        if not self._values:
-            return self._constant
-        g = self._constant.copy()
-        for place, function, where in self._values:
-            g[place] = function(t, *where)[0]
-        return g
-
-    @cached_property
-    def _steady(self) -> np.ndarray:
-        forced: np.ndarray = self.forcing @ self._constant
-        return forced
-
-    def _arguments(self, t: float, y: np.ndarray) -> list[Any]:
-        jets = self.jets @ y
-        jets += self.forcing @ self._boundary(t) if self._values else self._steady
-        return [t, *self.where, *jets.reshape(self.num_jets, self.count)]
-
-    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
-        """Return dy/dt."""
-        rates = self._spread(self.functions.rates(*self._arguments(t, y)))
-        found: np.ndarray = rates.T.ravel()[self.free]
-        return found
-
-    def _plan_jacobian(self) -> None:
-        """Lay out the products of slopes and stencils and where their sums go."""
-        total = self.count * self.states
-        position = np.full(total, -1)
-        position[self.free] = np.arange(len(self.free))
-        rows, columns, data, slope = [], [], [], []
-        for number, (i, j) in enumerate(self.functions.pairs):
-            points = np.flatnonzero(position[i :: self.states] >= 0)
-            block = self.jets[j * self.count + points].tocoo()
-            rows.append(position[i :: self.states][points[block.row]])
-            columns.append(block.col)
-            data.append(block.data)
-            slope.append(number * self.count + points[block.row])
-        n = len(self.free)
-        empty = np.zeros(0, dtype=np.int64)
-        r = np.concatenate([empty, *rows])
-        c = np.concatenate([empty, *columns]).astype(np.int64)
-        self._data = np.concatenate([np.zeros(0), *data])
-        self._slope = np.concatenate([empty, *slope])
-        self.bands = (int((r - c).max(initial=0)), int((c - r).max(initial=0)))
-        lower, upper = self.bands
-        # Wider bands (grids in the plane) cost LSODA more than BDF's sparse factors:
-        # heat on 101² nodes of order 4 took 9.3 and 2.0 CPU-s.
-        self.is_banded = lower + upper + 1 <= min(n / 4, MAX_BAND)
-        if self.is_banded:
-            self._band_place = (upper + r - c) * n + c
-        places, self._place = np.unique(c * n + r, return_inverse=True)
-        self._rows = places % n
-        self._starts = np.searchsorted(places, n * np.arange(n + 1))
-
-    def _products(self, t: float, y: np.ndarray) -> np.ndarray:
-        slopes = self._spread(self.functions.slopes(*self._arguments(t, y)))
-        found: np.ndarray = slopes.ravel()[self._slope] * self._data
-        return found
-
-    def jacobian(self, t: float, y: np.ndarray) -> scipy.sparse.csc_array:
-        """Return `∂(dy/dt)/∂y`, exactly."""
-        n = len(self.free)
-        data = np.bincount(self._place, self._products(t, y), len(self._rows))
-        return scipy.sparse.csc_array((data, self._rows, self._starts), shape=(n, n))
-
-    def stored_jacobian(self, t: float, y: np.ndarray) -> Any:
-        """Return the Jacobian, as a full matrix where few entries are zero."""
-        matrix = self.jacobian(t, y)
-        full = len(self._rows) > _DENSE * len(self.free) ** 2
-        return matrix.toarray() if full else matrix
-
-    def banded_jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
-        """Return the diagonals of the Jacobian as rows, the uppermost first."""
-        n = len(self.free)
-        height = sum(self.bands) + 1
-        flat = np.bincount(self._band_place, self._products(t, y), height * n)
-        return flat.reshape(height, n)
-
-    def spectral_radius(self, t: float) -> float:
-        """Estimate the largest modulus of the Jacobian's eigenvalues at the start."""
-        matrix = self.jacobian(t, self.start)
-        v = np.random.default_rng(0).standard_normal(len(self.free))
-        growth = []
-        for _ in range(40):
-            v = v / (np.linalg.norm(v) or 1.0)
-            v = matrix @ v
-            growth.append(max(float(np.linalg.norm(v)), 1e-300))
-        return float(np.exp(np.mean(np.log(growth[20:]))))
-
-    def fields(self, times: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return all fields at all nodes, shape (times, *axes, fields)."""
-        boundary = np.array([self._boundary(t) for t in times])
-        whole = (self.extend @ values.T + self.lift @ boundary.T).T
-        table = whole.reshape(len(times), *self.shape, self.states)
-        found: np.ndarray = table[..., self.primaries]
-        return found
+def _is_oscillatory(form: BoxForm) -> bool:
+    """Say whether the eigenvalues lie near the imaginary axis: waves and dispersion."""
+    highest = max((sum(j.orders) for j in form.system.rates.jets.values()), default=0)
+    return highest % 2 == 1 or any(s.order for s in form.system.states)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.classical.lines import MethodOfLines, _analyse, _Functions, _Scheme
+from pinnsuite.classical.lines import MethodOfLines, _analyse
+from pinnsuite.classical.semidiscretisation import CompiledRates, Semidiscretisation
 from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.problem import (
     Box,
@@ -244,7 +245,9 @@ def test_the_layer_of_burgers_is_resolved_in_a_tenth_of_a_second():
 
 def scheme_of(problem, solver):
     form = _analyse(solver, problem)
-    return _Scheme(problem, form, _Functions.of(problem, form), solver._axes(problem))
+    return Semidiscretisation(
+        problem, form, CompiledRates.of(problem, form), solver._axes(problem)
+    )
 
 
 @pytest.mark.parametrize("stencil", ["finite-difference", "chebyshev"])
