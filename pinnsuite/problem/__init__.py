@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem.conditions import Periodic as Periodic
     from pinnsuite.problem.conditions import Robin as Robin
     from pinnsuite.problem.conditions import Unknown as Unknown
+    from pinnsuite.problem.conditions import UnknownField as UnknownField
     from pinnsuite.problem.conditions import normal as normal
     from pinnsuite.problem.definition import D as D
     from pinnsuite.problem.definition import Evaluated as Evaluated
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem.manufactured import manufacture as manufacture
     from pinnsuite.problem.mesh_domain import MeshDomain as MeshDomain
     from pinnsuite.problem.signal import SignalProblem as SignalProblem
+    from pinnsuite.problem.tables import tabulated as tabulated
 
 _PLACES = {
     "catalog": (
@@ -54,6 +56,7 @@ _PLACES = {
         "Periodic",
         "Robin",
         "Unknown",
+        "UnknownField",
         "normal",
     ),
     "definition": (
@@ -84,6 +87,7 @@ _PLACES = {
     "manufactured": ("manufacture",),
     "mesh_domain": ("MeshDomain",),
     "signal": ("SignalProblem",),
+    "tables": ("tabulated",),
 }
 """Which module defines which name; loaded when a name is first used."""
 

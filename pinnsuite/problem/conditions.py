@@ -232,19 +232,67 @@ class Observed:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A coefficient to be identified: its symbol, its range and a first guess."""
+    """A coefficient to be identified: its symbol, its range and a first guess.
+
+    Attributes
+    ----------
+    truth
+        Its value, where the measurements are synthetic; no solver sees it.
+    """
 
     symbol: sp.Symbol
     lower: float
     upper: float
     guess: float
+    truth: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.lower < self.upper or not self.lower <= self.guess <= self.upper:
-            raise DefinitionError(
-                f"Unknown({self.symbol}): needed is lower <= guess <= upper, given "
-                f"{self.lower}, {self.guess}, {self.upper}."
-            )
+        _check_range(self)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(self.symbol)
+
+
+@dataclass(frozen=True)
+class UnknownField:
+    """A coefficient function to be identified, such as a conductivity `a(x, y)`.
+
+    It is one of the problem's fields, behind the states, and has no equation of its
+    own; equations may hold its derivatives, and `Dirichlet` may give it on a boundary.
+
+    Attributes
+    ----------
+    field
+        `field_of("a", x, y)`: a function of some of the coordinates.
+    lower, upper
+        Its range.
+    guess
+        The constant to start from.
+    """
+
+    field: AppliedUndef
+    lower: float
+    upper: float
+    guess: float
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(self.field.func.__name__)
+
+
+def _check_range(unknown: Unknown | UnknownField) -> None:
+    low, guess, high = unknown.lower, unknown.guess, unknown.upper
+    if not low < high or not low <= guess <= high:
+        raise DefinitionError(
+            f"{type(unknown).__name__}({unknown.name}): needed is lower <= guess <= "
+            f"upper, given {low}, {guess}, {high}."
+        )
 
 
 Condition = Initial | Boundary | Periodic | Obstacle | Observed

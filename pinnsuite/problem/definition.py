@@ -24,6 +24,7 @@ from pinnsuite.problem.conditions import (
     Obstacle,
     Periodic,
     Unknown,
+    UnknownField,
     normal,
 )
 from pinnsuite.problem.domain import Box, Domain, TimeInterval
@@ -36,6 +37,9 @@ HINTS = {
     "mesh_size": "edge length of the meshes that solvers and pictures start from",
 }
 """What an author may tell a solver beside the mathematics."""
+
+NORMS = ("L2", "L1")
+"""What errors may be measured in, see `Problem.norm`."""
 
 Evaluate = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Fields at points: array (n, coordinates) -> {field name: array (n,)}."""
@@ -120,7 +124,8 @@ class Problem:
     name
         What it is called on the command line.
     fields
-        `field_of("u", t, x)` and so on; equation i is paired with field i.
+        `field_of("u", t, x)` and so on; equation i is paired with field i. Behind them
+        come the coefficient functions that are unknown.
     equations
         Residuals, each equal to zero. Flux form is kept: write `div(k*grad(u))`.
     conditions
@@ -130,7 +135,8 @@ class Problem:
     time
         When; None for a stationary problem.
     unknowns
-        Coefficients to be identified from `Observed` conditions.
+        Coefficients to be identified from `Observed` conditions: numbers (`Unknown`)
+        and functions (`UnknownField`).
     exact
         A closed-form solution, one expression a field.
     reference
@@ -141,6 +147,10 @@ class Problem:
     accuracy
         Relative error, per judged field, that the reference claims to stay below; see
         `claim`. Weaker than the rule only for a reason that the docstring states.
+    norm
+        What errors are measured in, relative to the reference: "L2", or "L1" where
+        solutions jump. A jump that is off by a share of a cell costs L1 that share, but
+        L2 its square root, so there relative L2 falls only like h^(1/2).
     valid_until
         Chaos: the last time at which pointwise comparison means something.
     invariants
@@ -163,10 +173,11 @@ class Problem:
     conditions: Sequence[Condition]
     domain: Domain | None = None
     time: TimeInterval | None = None
-    unknowns: Sequence[Unknown] = ()
+    unknowns: Sequence[Unknown | UnknownField] = ()
     exact: Mapping[AppliedUndef, sp.Expr] | None = None
     reference: Evaluated | Ladder | None = None
     judged: Sequence[AppliedUndef] = ()
+    norm: str = "L2"
     accuracy: float | None = None
     valid_until: float | None = None
     invariants: Mapping[str, sp.Expr] = field(default_factory=dict)
@@ -196,6 +207,21 @@ class Problem:
     def coordinates(self) -> tuple[sp.Symbol, ...]:
         """Time first, then space: the order of columns in every array of points."""
         return (() if self.time is None else (self.time.coordinate,)) + self.space
+
+    @property
+    def unknown_scalars(self) -> tuple[Unknown, ...]:
+        """The unknown coefficients that are numbers."""
+        return tuple(u for u in self.unknowns if isinstance(u, Unknown))
+
+    @property
+    def unknown_fields(self) -> tuple[UnknownField, ...]:
+        """The unknown coefficients that are functions."""
+        return tuple(u for u in self.unknowns if isinstance(u, UnknownField))
+
+    @property
+    def states(self) -> tuple[AppliedUndef, ...]:
+        """The fields that the equations determine: all but the unknown coefficients."""
+        return tuple(self.fields[: len(self.fields) - len(self.unknown_fields)])
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -263,7 +289,13 @@ class Problem:
 
     def without_answer(self) -> Problem:
         """Return the problem as a solver may see it: no solution, no reference."""
-        return replace(self, exact=None, reference=None, quantities={})
+        unknowns = [
+            replace(u, truth=None) if isinstance(u, Unknown) else u
+            for u in self.unknowns
+        ]
+        return replace(
+            self, exact=None, reference=None, quantities={}, unknowns=unknowns
+        )
 
     @property
     def definition_hash(self) -> str:
@@ -303,7 +335,10 @@ def _canonical(problem: Problem) -> dict[str, Any]:
         "domain": None if problem.domain is None else problem.domain.canonical(),
         "time": None if problem.time is None else problem.time.canonical(),
         "unknowns": [
-            [u.symbol.name, repr(u.lower), repr(u.upper), repr(u.guess)]
+            [
+                u.name,
+                *(repr(v) for v in (u.lower, u.upper, u.guess)),
+            ]
             for u in problem.unknowns
         ],
     }
@@ -326,6 +361,13 @@ def _check(problem: Problem) -> None:
                 f"{where}: judged names {f}, which is not one of the fields "
                 f"{problem.fields}."
             )
+    if problem.norm not in NORMS:
+        raise DefinitionError(f"{where}: {unknown_name('norm', problem.norm, NORMS)}")
+    if problem.norm == "L1" and "gauge" in problem.hints:
+        raise DefinitionError(
+            f"{where}: the error of {problem.hints['gauge']!r}, which is fixed up to a "
+            "constant, is taken in L2; leave out norm='L1' or hints['gauge']."
+        )
     for key in problem.hints:
         if key not in HINTS:
             raise DefinitionError(f"{where}: {unknown_name('hint', key, HINTS)}")
@@ -346,17 +388,30 @@ def _check(problem: Problem) -> None:
 def _check_counts(problem: Problem, where: str) -> None:
     if not problem.fields:
         raise DefinitionError(f"{where} has no field; give fields=[field_of('u', x)].")
-    if len(problem.equations) != len(problem.fields):
+    if len(problem.equations) != len(problem.states):
         raise DefinitionError(
             f"{where} has {len(problem.equations)} equations for "
-            f"{len(problem.fields)} fields; one equation a field is needed."
+            f"{len(problem.states)} fields; one equation a field is needed, and none "
+            "for an UnknownField."
+        )
+    behind = [u.field for u in problem.unknown_fields]
+    if list(problem.fields[len(problem.states) :]) != behind:
+        raise DefinitionError(
+            f"{where}: the unknown coefficient fields {behind} must be the last of "
+            f"the fields {problem.fields}, in the same order."
         )
     if not problem.coordinates:
         raise DefinitionError(f"{where} has neither a domain nor a time interval.")
     names = problem.field_names
     if len(set(names)) != len(names):
         raise DefinitionError(f"{where}: two fields share a name: {names}.")
-    for f in problem.fields:
+    for f in behind:
+        if not isinstance(f, AppliedUndef) or set(f.args) - set(problem.coordinates):
+            raise DefinitionError(
+                f"{where}: the unknown coefficient field {f} must be a function of "
+                f"some of {problem.coordinates}."
+            )
+    for f in problem.states:
         if not isinstance(f, AppliedUndef) or set(f.args) != set(problem.coordinates):
             raise DefinitionError(
                 f"{where}: field {f} must be a function of "
@@ -366,7 +421,7 @@ def _check_counts(problem: Problem, where: str) -> None:
 
 
 def _check_symbols(problem: Problem, where: str) -> None:
-    unknowns = {u.symbol for u in problem.unknowns}
+    unknowns = {u.symbol for u in problem.unknown_scalars}
     inside = set(problem.coordinates) | unknowns
 
     def check(expression: sp.Expr, what: str, allowed: set[sp.Symbol]) -> None:
@@ -399,6 +454,11 @@ def _check_symbols(problem: Problem, where: str) -> None:
                 f"the fields {problem.fields}."
             )
         if isinstance(c, Initial):
+            if c.field not in problem.states:
+                raise DefinitionError(
+                    f"{where}: Initial({c.field}) is about an unknown coefficient, "
+                    "which has no equation to step in time; give Dirichlet or Observed."
+                )
             check(c.value, f"Initial({c.field})", set(problem.space) | unknowns)
         elif isinstance(c, Obstacle):
             check(c.value, f"Obstacle({c.field})", inside)
@@ -481,9 +541,9 @@ def _check_initial(problem: Problem, where: str) -> None:
     if len(set(given)) != len(given):
         raise DefinitionError(f"{where}: an Initial condition is given twice: {given}.")
     orders = derivative_orders(
-        problem.equations, problem.fields, problem.time.coordinate
+        problem.equations, problem.states, problem.time.coordinate
     )
-    for f, order in zip(problem.fields, orders, strict=True):
+    for f, order in zip(problem.states, orders, strict=True):
         for k in range(order):
             if (f, k) not in given:
                 what = "value" if k == 0 else f"{k}. time derivative"
@@ -520,14 +580,14 @@ def _check_boundaries(problem: Problem, where: str) -> None:
             key = (name, c.field)
             covered[key] = covered.get(key, 0) + 1
     ends = _periodic_ends(problem, where)
-    total = [0] * len(problem.fields)
+    total = [0] * len(problem.states)
     for x in problem.space:
-        orders = derivative_orders(problem.equations, problem.fields, x)
+        orders = derivative_orders(problem.equations, problem.states, x)
         total = [max(a, b) for a, b in zip(total, orders, strict=True)]
     for name in problem.domain.boundaries:
         if name in ends:
             continue
-        for f, order in zip(problem.fields, total, strict=True):
+        for f, order in zip(problem.states, total, strict=True):
             if order >= 2 and covered.get((name, f), 0) < order // 2:
                 raise DefinitionError(
                     f"{where}: boundary {name!r} is left bare for {f}: "

@@ -24,7 +24,8 @@ class Form:
     Attributes
     ----------
     time_orders, space_orders
-        Highest derivative of each field, in time and over all space coordinates.
+        Highest derivative of each field, in time and over all space coordinates;
+        unknown coefficient fields have no order in time.
     is_linear
         The equations are affine in the fields.
     """
@@ -52,10 +53,10 @@ class Form:
 def classify(problem: Problem) -> Form:
     """Return the form of `problem`'s equations."""
     lowered = lower(problem.equations, problem.fields, problem.coordinates)
-    time_orders = (0,) * len(problem.fields)
+    time_orders = (0,) * len(problem.states)
     if problem.time is not None:
         time_orders = derivative_orders(
-            problem.equations, problem.fields, problem.time.coordinate
+            problem.equations, problem.states, problem.time.coordinate
         )
     start = len(problem.coordinates) - len(problem.space)
     space_orders = [0] * len(problem.fields)
@@ -65,16 +66,26 @@ def classify(problem: Problem) -> Form:
     return Form(time_orders, tuple(space_orders), is_linear(lowered))
 
 
-def require_equations(problem: Problem) -> None:
-    """Refuse a problem whose equations do not hold everywhere.
+def require_equations(problem: Problem, *, unknown_fields: bool = False) -> None:
+    """Refuse a problem whose equations do not hold everywhere, or not for each field.
 
     Every solver of equations asks here, through `evolution` or by itself.
+
+    Parameters
+    ----------
+    unknown_fields
+        Whether the solver identifies coefficient functions.
 
     Raises
     ------
     UnsupportedProblemError
-        If there is an `Obstacle`.
+        If there is an `Obstacle`, or an `UnknownField` that the solver does not take.
     """
+    if problem.unknown_fields and not unknown_fields:
+        names = ", ".join(str(u.field) for u in problem.unknown_fields)
+        raise UnsupportedProblemError(
+            f"its coefficient {names} is an unknown function; use 'adjoint' or 'pinn'"
+        )
     for c in problem.conditions_of(Obstacle):
         raise UnsupportedProblemError(
             f"its Obstacle({c.field}) makes it a variational inequality: the equation "

@@ -22,6 +22,7 @@ from pinnsuite.problem.conditions import (
     Obstacle,
     Periodic,
     Robin,
+    Unknown,
 )
 from pinnsuite.problem.definition import Problem
 
@@ -30,17 +31,21 @@ def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Prob
     """Return `problem` with sources, initial and boundary values made from `exact`.
 
     `N(u) = 0` becomes `N(u) - N(exact) = 0`. Unknown coefficients take their guesses
-    and measurements are dropped: what remains is a forward problem.
+    and measurements are dropped: what remains is a forward problem. Its errors are
+    measured in L2, since `exact` has no jumps.
 
     Raises
     ------
     DefinitionError
         If `exact` misses a field.
     """
-    missing = [f for f in problem.fields if f not in exact]
+    missing = [f for f in problem.states if f not in exact]
     if missing:
         raise DefinitionError(f"exact misses the fields {missing}.")
-    guesses = {u.symbol: sp.Float(u.guess) for u in problem.unknowns}
+    guesses = {
+        u.symbol if isinstance(u, Unknown) else u.field: sp.Float(u.guess)
+        for u in problem.unknowns
+    }
 
     def put(expression: sp.Expr) -> sp.Expr:
         return expression.subs(guesses).subs(exact).doit()
@@ -70,13 +75,19 @@ def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Prob
     return replace(
         problem,
         name=f"{problem.name} (manufactured)",
+        fields=problem.states,
         equations=[e - put(e) for e in equations],
         conditions=[
-            force(c) for c in problem.conditions if not isinstance(c, Observed)
+            force(c)
+            for c in problem.conditions
+            if isinstance(c, Periodic)
+            or (c.field in problem.states and not isinstance(c, Observed))
         ],
+        judged=[f for f in problem.judged if f in problem.states],
         exact=dict(exact),
         reference=None,
         unknowns=(),
+        norm="L2",
         invariants={},
         quantities={},
         valid_until=None,
@@ -92,7 +103,7 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
     """
     periodic = {c.along for c in problem.conditions_of(Periodic)}
     exact: dict[AppliedUndef, sp.Expr] = {}
-    for i, f in enumerate(problem.fields):
+    for i, f in enumerate(problem.states):
         wave: sp.Expr = sp.Integer(1)
         for k, x in enumerate(problem.space):
             assert problem.domain is not None

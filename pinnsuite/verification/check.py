@@ -119,7 +119,7 @@ def _form_lines(problem: Problem) -> list[str]:
         f"derivatives that occur: {names}",
     ]
     unknowns = [
-        f"unknown {u.symbol} in [{u.lower:g}, {u.upper:g}]" for u in problem.unknowns
+        f"unknown {u.name} in [{u.lower:g}, {u.upper:g}]" for u in problem.unknowns
     ]
     measured = [
         f"{len(c.values)} measurements of {c.field}, {c.scale} misfit"
