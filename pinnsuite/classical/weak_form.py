@@ -32,11 +32,8 @@ from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.conditions import Boundary, Dirichlet, Initial, Periodic, normal
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box, Domain
-from pinnsuite.problem.form import require_equations
+from pinnsuite.problem.form import JUMPS, require_equations
 from pinnsuite.problem.jets import Jet, Lowered, lower
-
-JUMPS = (sp.Piecewise, sp.Heaviside, sp.sign, sp.floor, sp.ceiling)
-"""Functions whose derivative loses the jump."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import sympy as sp
 import torch
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.pytorch import TorchPrinter
 
 from pinnsuite.errors import UnsupportedProblemError
+from pinnsuite.problem.tables import Tabulated
 
 _REWRITTEN = {
     sp.sec: sp.cos,
@@ -95,6 +97,8 @@ class _Printer(TorchPrinter):  # type: ignore[misc]
 
     def _print_Function(self, expression: sp.Expr) -> str:
         kind = type(expression)
+        if isinstance(expression, Tabulated):
+            return self._call(kind.__name__, *expression.args)
         if kind in _REWRITTEN:
             return f"(1.0/{self._print(_REWRITTEN[kind](*expression.args))})"
         if kind in _CALLS:
@@ -148,6 +152,53 @@ def _gamma(x: torch.Tensor) -> torch.Tensor:
     return sign.to(x.dtype) * torch.exp(torch.lgamma(x))
 
 
+class _Table:
+    """A table in torch, with gradients where it is linear."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __call__(self, *points: torch.Tensor | float) -> torch.Tensor:
+        arrays: Sequence[torch.Tensor] = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+            *(_tensor(p) for p in points)
+        )
+
+        def like(array: np.ndarray) -> torch.Tensor:
+            return torch.tensor(array, dtype=arrays[0].dtype, device=arrays[0].device)
+
+        corners: list[tuple[tuple[torch.Tensor, ...], torch.Tensor]] = [
+            ((), torch.ones_like(arrays[0]))
+        ]
+        for nodes, method, x in zip(
+            self._table.axes, self._table.methods, arrays, strict=True
+        ):
+            corners = [
+                ((*index, where), weight * share)
+                for index, weight in corners
+                for where, share in _neighbours(like(nodes), method, x)
+            ]
+        values = like(self._table.values)
+        return torch.stack([w * values[i] for i, w in corners]).sum(dim=0)
+
+
+def _neighbours(
+    nodes: torch.Tensor, method: str, x: torch.Tensor
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the nodes that a table is read from along one axis, and their weights."""
+    at = x.detach().contiguous()
+    if method == "nearest":
+        middles = (nodes[1:] + nodes[:-1]) / 2
+        return [(torch.searchsorted(middles, at, right=True), torch.ones_like(x))]
+    low = torch.searchsorted(nodes, at, right=True) - 1
+    low = low.clamp(0, len(nodes) - 2)
+    width = nodes[low + 1] - nodes[low]
+    if method == "linear":
+        share = ((x - nodes[low]) / width).clamp(0.0, 1.0)
+        return [(low, 1.0 - share), (low + 1, share)]
+    inside = ((at >= nodes[0]) & (at <= nodes[-1])).to(x.dtype) / width
+    return [(low, -inside), (low + 1, inside)]
+
+
 _NAMESPACE = {
     "maximum": _maximum,
     "minimum": _minimum,
@@ -170,6 +221,12 @@ def _with_numbers(expression: sp.Expr) -> sp.Expr:
     )
 
 
+def _tables(expressions: Sequence[sp.Expr]) -> dict[str, Callable[..., Any]]:
+    """Return the tables in the expressions, as functions of torch by name."""
+    found = set().union(*(sp.sympify(e).atoms(Tabulated) for e in expressions))
+    return {type(a).__name__: _Table(type(a)) for a in found}
+
+
 def torch_function(
     arguments: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]
 ) -> Callable[..., list[Any]]:
@@ -187,7 +244,8 @@ def torch_function(
         function: Callable[..., list[Any]] = sp.lambdify(
             list(arguments),
             [_with_numbers(e) for e in expressions],
-            modules=[_NAMESPACE],
+            modules=[_NAMESPACE | _tables(expressions)],
+            use_imps=False,
             printer=_Printer({"fully_qualified_modules": True}),
             cse=True,
         )

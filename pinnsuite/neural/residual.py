@@ -26,7 +26,7 @@ from pinnsuite.problem.conditions import (
     normal,
 )
 from pinnsuite.problem.definition import Problem, derivative_orders
-from pinnsuite.problem.form import require_equations
+from pinnsuite.problem.form import JUMPS, require_equations
 from pinnsuite.problem.jets import Jet, Lowered, lower
 
 _ROUND_OFF = 1e-12
@@ -164,6 +164,9 @@ class Residual:
 def residuals(problem: Problem) -> tuple[Residual, ...]:
     """Return the residuals of all equations and conditions.
 
+    An unknown coefficient field is an output like any other; of the coordinates that it
+    is no function of, its derivatives are to vanish.
+
     Raises
     ------
     DefinitionError
@@ -177,14 +180,18 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
         name: str,
         place: Place,
         condition: Any,
-        expression: sp.Expr,
+        expression: sp.Expr | Lowered,
         data: Sequence[sp.Symbol] = (),
     ) -> None:
-        lowered = lower([expression], problem.fields, problem.coordinates)
+        lowered = (
+            expression
+            if isinstance(expression, Lowered)
+            else lower([expression], problem.fields, problem.coordinates)
+        )
         arguments = [
             *problem.coordinates,
             *data,
-            *(u.symbol for u in problem.unknowns),
+            *(u.symbol for u in problem.unknown_scalars),
             *lowered.symbols,
         ]
         function = torch_function(arguments, lowered.algebra)
@@ -192,6 +199,15 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
 
     for i, equation in enumerate(problem.equations, 1):
         add(f"equation {i}", Place("interior"), None, equation)
+    for u in problem.unknown_fields:
+        # The outputs of a network are functions of all coordinates.
+        for k, x in enumerate(problem.coordinates):
+            if x not in u.field.args:
+                orders = tuple(np.eye(len(problem.coordinates), dtype=int)[k].tolist())
+                slope = sp.Dummy(f"{u.name}_{x}", real=True)
+                jets = {slope: Jet(problem.fields.index(u.field), orders)}
+                constant = Lowered((slope,), jets, problem.coordinates)
+                add(f"{u.name} is constant in {x}", Place("interior"), None, constant)
     normals = [normal(x) for x in problem.space]
     for c in problem.conditions:
         if isinstance(c, Initial):
@@ -323,9 +339,6 @@ def from_unknown(unknown: Unknown) -> float:
     return guess
 
 
-_JUMPS = (sp.Piecewise, sp.Heaviside, sp.sign, sp.floor, sp.ceiling)
-
-
 def why_no_strong_form(problem: object) -> str | None:
     """Say why a network cannot be trained on pointwise residuals of `problem`."""
     if not isinstance(problem, Problem):
@@ -334,12 +347,12 @@ def why_no_strong_form(problem: object) -> str | None:
             "one Problem of differential equations"
         )
     try:
-        require_equations(problem)
+        require_equations(problem, unknown_fields=True)
     except UnsupportedProblemError as error:
         return str(error)
     for equation in problem.equations:
         for derivative in equation.atoms(sp.Derivative):
-            if derivative.expr not in problem.fields and derivative.expr.has(*_JUMPS):
+            if derivative.expr not in problem.fields and derivative.expr.has(*JUMPS):
                 return (
                     f"{derivative} differentiates a coefficient that jumps, and "
                     "residuals at points do not see the jump; use finite elements"
@@ -361,11 +374,12 @@ def values_known(
     """Return the magnitude of each field from its conditions' own values.
 
     Initial and Dirichlet values at the sampled points and measurements count, those of
-    the conditions that hold unknown coefficients do not.
+    the conditions that hold unknown coefficients do not. Of an unknown coefficient
+    field without any, the first guess is the size.
     """
     known: list[list[np.ndarray]] = [[] for _ in problem.fields]
     positive = [False] * len(problem.fields)
-    unknown = {u.symbol for u in problem.unknowns}
+    unknown = {u.symbol for u in problem.unknown_scalars}
     zero = (0,) * len(problem.coordinates)
     for r in found:
         c, (points, data) = r.condition, samples[r.place]
@@ -381,9 +395,12 @@ def values_known(
             # The residual u - value of a vanishing field is minus its value.
             at = torch.as_tensor(points)
             jets = {Jet(i, zero): torch.zeros(len(at), dtype=at.dtype)}
-            guesses = [torch.tensor(u.guess) for u in problem.unknowns]
+            guesses = [torch.tensor(u.guess) for u in problem.unknown_scalars]
             values = -r(at, torch.as_tensor(data), guesses, jets)
             known[i].append(values.numpy())
+    for u in problem.unknown_fields:
+        if not known[i := problem.fields.index(u.field)]:
+            known[i].append(np.array([u.guess]))
     return [
         magnitude(np.concatenate(values or [np.zeros(0)]), is_positive=log)
         for values, log in zip(known, positive, strict=True)

@@ -15,6 +15,10 @@ from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.conditions import Initial, Obstacle
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.jets import Jet, Lowered, is_linear, lower
+from pinnsuite.problem.tables import JumpTable
+
+JUMPS = (sp.Piecewise, sp.Heaviside, sp.sign, sp.floor, sp.ceiling, JumpTable)
+"""Functions whose derivative loses the jump."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,32 @@ def require_equations(problem: Problem, *, unknown_fields: bool = False) -> None
         )
 
 
+def lost_jumps(problem: Problem) -> tuple[sp.Derivative, ...]:
+    """Return the derivatives that differentiate a jump of a coefficient.
+
+    Carried out, `D(a*D(u, x), x)` becomes `a u_xx`, whose solutions do not keep the
+    flux `a u_x` where a jumps: a method that expands derivatives must refuse them.
+    """
+    stand_in = {f: sp.Dummy(real=True) for f in problem.fields}
+    found = []
+    for equation in problem.equations:
+        for d in equation.atoms(sp.Derivative):
+            inner = d.expr.xreplace(stand_in)
+            along = set(d.variables)
+            if any(jump.free_symbols & along for jump in inner.atoms(*JUMPS)):
+                found.append(d)
+    return tuple(sorted(found, key=str))
+
+
+def require_no_lost_jump(problem: Problem) -> None:
+    """Raise UnsupportedProblemError if an expanded equation would lose a jump."""
+    for derivative in lost_jumps(problem):
+        raise UnsupportedProblemError(
+            f"{derivative} differentiates a coefficient that jumps, and expanding it "
+            "loses the jump; use 'cell-centred' or 'finite-element'"
+        )
+
+
 @dataclass(frozen=True)
 class State:
     """One component of the first-order system: a time derivative of a field."""
@@ -137,8 +167,10 @@ def evolution(problem: Problem) -> Evolution:
     UnsupportedProblemError
         If the problem is stationary, differential-algebraic, not linear in the highest
         time derivatives, mixes them with space derivatives (u_txx), or has an
-        `Obstacle`.
+        `Obstacle`;
+        or if a coefficient that jumps stands under a derivative.
     """
+    require_no_lost_jump(problem)
     require_equations(problem)
     if problem.time is None:
         raise UnsupportedProblemError("it is stationary: there is no time to step in")

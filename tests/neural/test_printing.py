@@ -7,6 +7,7 @@ import torch
 
 from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.neural.printing import torch_function
+from pinnsuite.problem.tables import tabulated
 
 x, y = sp.symbols("x y", real=True)
 X = [-0.5, 0.3, 1.2]
@@ -109,3 +110,24 @@ def test_heaviside_at_its_jump_is_what_the_definition_says():
 def test_a_function_without_counterpart_is_named(f):
     with pytest.raises(UnsupportedProblemError, match=f.func.__name__):
         torch_function([x], [f])
+
+
+@pytest.mark.parametrize("method", ["nearest", "linear"])
+def test_a_table_has_the_values_and_derivatives_of_numpy(method):
+    table = tabulated(
+        "a", ([0, 1, 1.5], [0, 0.5, 2]), np.arange(9.0).reshape(3, 3) ** 2, method
+    )
+    a = table(x, y)
+    rng = np.random.default_rng(0)
+    px, py = rng.uniform(-0.5, 2, 40), rng.uniform(-0.5, 2.5, 40)
+    expressions = [a, sp.diff(a, x), sp.diff(a, x, y), a * x]
+    tensors = torch.tensor(px, requires_grad=True), torch.tensor(py)
+    found = torch_function([x, y], expressions)(*tensors)
+    expected = sp.lambdify([x, y], expressions)(px, py)
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            np.broadcast_to(torch.as_tensor(mine).detach(), 40), theirs, atol=1e-13
+        )
+    if method == "linear":
+        (slope,) = torch.autograd.grad(found[0].sum(), tensors[0])
+        np.testing.assert_allclose(slope, expected[1], atol=1e-12)
