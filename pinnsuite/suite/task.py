@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-from sympy.core.function import AppliedUndef
-from sympy.printing.str import StrPrinter
-
 from pinnsuite.problem.catalog import Entry, find
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.family import Family
+from pinnsuite.problem.notation import equation_text
 from pinnsuite.problem.signal import SignalProblem
 from pinnsuite.registry import find_solver, make_solver
 from pinnsuite.solution.record import (
@@ -261,25 +258,3 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
         return repr(value)
 
     return {k: plain(v) for k, v in options.items() if not k.startswith("_")}
-
-
-class _Subscripts(StrPrinter):  # type: ignore[misc]
-    """Write `u_t`, `u_xx` for derivatives and `u` for `u(t, x)`."""
-
-    def _print_AppliedUndef(self, expression: AppliedUndef) -> str:
-        return str(expression.func.__name__)
-
-    def _print_Float(self, number: sp.Float) -> str:
-        return repr(float(f"{float(number):.6g}"))
-
-    def _print_Derivative(self, expression: sp.Derivative) -> str:
-        variables = "".join(str(v) * int(n) for v, n in expression.variable_count)
-        inner = self._print(expression.expr)
-        if not isinstance(expression.expr, AppliedUndef):
-            inner = f"({inner})"
-        return f"{inner}_{variables}"
-
-
-def equation_text(expression: sp.Expr) -> str:
-    """Return an expression in subscript notation: `u*u_x + u_t - 0.01*u_xx`."""
-    return str(_Subscripts().doprint(expression))

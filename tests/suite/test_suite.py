@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from pinnsuite.errors import OptionError
+from pinnsuite.problem.notation import equation_text
 from pinnsuite.registry import SOLVERS
 from pinnsuite.suite.suite import expand, load_table, suitable
-from pinnsuite.suite.task import Task, entry_of, equation_text
+from pinnsuite.suite.task import Task, entry_of
 
 HERE = Path(__file__).parent
 FAKE = "solvers.py:Fake"
