@@ -14,6 +14,7 @@ from pinnsuite.compare.metrics import (
     error_rate,
     max_error,
     mean_relative_l2,
+    relative_l1,
     relative_l2,
     relative_l2_modulo_constant,
 )
@@ -39,8 +40,9 @@ class Comparison:
     ----------
     metric, formula, value
         What solutions of this problem are ranked by; smaller is better.
-    relative_l2, max
-        By field; `max` is absolute. Empty where the fields are no physical quantities.
+    relative_l2, relative_l1, max
+        By field; `max` is absolute, `relative_l1` is taken where it is the metric.
+        Empty where the fields are no physical quantities.
     quantities
         Numbers of interest, and where the true one is known `NAME error`, absolute.
     coefficients
@@ -55,6 +57,7 @@ class Comparison:
     formula: str
     value: float
     relative_l2: Mapping[str, float] = field(default_factory=dict)
+    relative_l1: Mapping[str, float] = field(default_factory=dict)
     max: Mapping[str, float] = field(default_factory=dict)
     quantities: Mapping[str, float] = field(default_factory=dict)
     coefficients: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -71,7 +74,11 @@ class Comparison:
             relative_l2=finite(worst_l2),
             max=finite(max(self.max.values(), default=None)),
             per_field={
-                name: FieldError(relative_l2=finite(e), max=finite(self.max[name]))
+                name: FieldError(
+                    relative_l2=finite(e),
+                    relative_l1=finite(self.relative_l1.get(name)),
+                    max=finite(self.max[name]),
+                )
                 for name, e in self.relative_l2.items()
             },
             quantities={k: finite(v) for k, v in self.quantities.items()},
@@ -91,6 +98,7 @@ def compare(
     *,
     problem: Problem | SignalProblem | Family | None = None,
     gauge: str | None = None,
+    norm: str | None = None,
     coefficients: Mapping[str, float] | None = None,
     quantities: Mapping[str, float] | None = None,
 ) -> Comparison:
@@ -105,10 +113,13 @@ def compare(
     support
         The common points, see `solution.support.common_support`.
     problem
-        Adds its metric (signals), boundary violation, invariants and quantities.
+        Adds its metric (signals) or norm, boundary violation, invariants and
+        quantities.
     gauge
         Name of the field that is fixed up to a constant; its error is taken modulo it.
         Without it the problem's own hint is used.
+    norm
+        "L2" or "L1", see `Problem.norm`; without it the problem's own.
     coefficients, quantities
         True values, by name, where they are known.
 
@@ -131,6 +142,8 @@ def compare(
         return Comparison(signal.metric, FORMULAS[signal.metric], value)
     if gauge is None and isinstance(problem, Problem):
         gauge = problem.hints.get("gauge")
+    if norm is None:
+        norm = problem.norm if isinstance(problem, Problem) else "L2"
     variant, errors = "relative_l2", {}
     for name, truth in reference_fields.items():
         if signal is not None:
@@ -146,11 +159,21 @@ def compare(
     formula = FORMULAS[variant]
     if gauge is not None:
         formula += f"; {gauge}: {FORMULAS['relative_l2 modulo constant']}"
+    metric, absolute, value = "relative_l2", {}, max(errors.values())
+    if norm == "L1":
+        metric, formula = "relative_l1", FORMULAS["relative_l1"]
+        weights = support.weights.reshape(support.shape)
+        absolute = {
+            name: relative_l1(fields[name], truth, weights)
+            for name, truth in reference_fields.items()
+        }
+        value = max(absolute.values())
     comparison = Comparison(
-        "relative_l2",
+        metric,
         f"{formula}; the worst field counts",
-        max(errors.values()),
+        value,
         errors,
+        absolute,
         {name: max_error(fields[name], v) for name, v in reference_fields.items()},
         coefficients=_coefficient_errors(solution.coefficients, coefficients or {}),
     )
@@ -195,15 +218,17 @@ def trace(
     support: Support,
     *,
     gauge: str | None = None,
+    norm: str | None = None,
 ) -> list[tuple[float, float, float | None, float | None]]:
-    """Return (cpu_s, wall_s, loss, relative_l2) of each snapshot, for a record.
+    """Return (cpu_s, wall_s, loss, error) of each snapshot, for a record.
 
+    The error is in the metric of the record, see `compare`.
     The judging happens here, after the solver's clock has stopped.
     """
     rows = []
     for snapshot in solution.snapshots:
         then = Solution(Grid({}), {}, evaluator=snapshot.evaluate)
-        error = compare(then, reference_fields, support, gauge=gauge).value
+        error = compare(then, reference_fields, support, gauge=gauge, norm=norm).value
         rows.append(
             (snapshot.cpu_s, snapshot.wall_s, finite(snapshot.loss), finite(error))
         )
@@ -223,7 +248,7 @@ def boundary_violation(problem: Problem, solution: Solution) -> float | None:
         return None
     known = {
         u.symbol: solution.coefficients.get(u.symbol.name, u.guess)
-        for u in problem.unknowns
+        for u in problem.unknown_scalars
     }
     square = measure = 0.0
     normals = tuple(normal(x) for x in problem.space)

@@ -12,6 +12,8 @@ from pinnsuite.errors import DataError
 FORMULAS = {
     "relative_l2": "‖u − v‖ / ‖v‖ with ‖w‖² = Σ ωᵢ wᵢ², ω the quadrature weights of "
     "the common points; v the reference. Where v = 0: ‖u‖ / ‖1‖",
+    "relative_l1": "Σ ωᵢ |uᵢ − vᵢ| / Σ ωᵢ |vᵢ|, ω the quadrature weights of the common "
+    "points; v the reference. Where v = 0: Σ ωᵢ |uᵢ| / Σ ωᵢ",
     "relative_l2 modulo constant": "‖(u − ū) − (v − v̄)‖ / ‖v − v̄‖, the bar being the "
     "weighted mean, with ‖w‖² = Σ ωᵢ wᵢ²",
     "relative_l2 of members": "mean over the test members of ‖u − v‖₂ / ‖v‖₂, sums "
@@ -23,6 +25,9 @@ FORMULAS = {
     "character; Σ p = 1 was checked for each i",
 }
 """What is computed, by the name of the metric and its variant."""
+
+FIELD_METRICS = ("relative_l2", "relative_l1")
+"""Those that measure fields, relative to the reference."""
 
 
 def norm(values: np.ndarray, weights: np.ndarray) -> float:
@@ -50,6 +55,25 @@ def relative_l2(
     with np.errstate(invalid="ignore"):
         difference = values - reference
     return norm(difference, weights) / scale
+
+
+def relative_l1(
+    values: np.ndarray, reference: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """Return `Σ ωᵢ |uᵢ - vᵢ| / Σ ωᵢ |vᵢ|`, for fields that jump.
+
+    Weights, NaN and a vanishing reference are treated as in `relative_l2`.
+
+    Parameters
+    ----------
+    values, reference, weights
+        Arrays of one shape.
+    """
+    weights = np.ones(reference.shape) if weights is None else weights
+    scale = float(np.sum(weights * np.abs(reference))) or float(weights.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.sum(weights * np.abs(values - reference)))
+    return total / scale if np.isfinite(total) else np.inf
 
 
 def relative_l2_modulo_constant(

@@ -21,6 +21,7 @@ import numpy as np
 from pinnsuite.compare import wording
 from pinnsuite.compare.breakeven import breakeven
 from pinnsuite.compare.convergence import CREDIBLE
+from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.compare.statistics import ratio_interval
 from pinnsuite.compare.work_precision import (
     configuration,
@@ -285,14 +286,14 @@ def _common_error(learned: Sequence[Record], candidates: Sequence[Record]) -> fl
         by_learned = max(filter(math.isfinite, errors), default=CEILING)
     sides = [e for e in (by_learned, by_classical) if math.isfinite(e)]
     error = _round_up(max(sides), metric)
-    if metric == "relative_l2" and min([*sides, *errors]) <= CEILING:
+    if metric in FIELD_METRICS and min([*sides, *errors]) <= CEILING:
         return min(error, CEILING)
     return error
 
 
 def _round_up(error: float, metric: str) -> float:
     """Return the next of 1, 2, 5 times a power of ten; other metrics stay."""
-    if metric != "relative_l2" or error <= 0:
+    if metric not in FIELD_METRICS or error <= 0:
         return error
     power = 10.0 ** math.floor(math.log10(error))
     steps = (f * power for f in (1, 2, 5, 10))
@@ -406,7 +407,7 @@ def _beyond(
     best = min(candidates, key=usable_error)
     sides = ((learned[0].solver.id, mine), (best.solver.id, usable_error(best)))
     (name, least), (_, most) = sorted(sides, key=lambda s: s[1])
-    factor = OVER_RESOLVED if metric == "relative_l2" else NOTABLE
+    factor = OVER_RESOLVED if metric in FIELD_METRICS else NOTABLE
     if least * factor < min(error, most):
         return f"; {name} goes on to {wording.error(least, metric)}"
     return ""
@@ -493,7 +494,7 @@ def _weakness(
     if len(able) < MIN_CANDIDATES:
         one = len(able) == 1
         return f"{len(able)} classical candidate{'' if one else 's'}, 3 are needed"
-    if baseline.error.metric != "relative_l2":
+    if baseline.error.metric not in FIELD_METRICS:
         return None
     found = usable_error(baseline)
     # A coarser run that misses ε shows that this one is the coarsest that meets it.

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.solution.record import Record
 from pinnsuite.solution.solution import Status
 
@@ -81,10 +82,10 @@ def configuration(record: Record) -> str:
 def anytime(record: Record) -> tuple[Point, ...]:
     """Return what a run had reached when: its trace, then its end.
 
-    Traces hold the relative L2 error; for another metric only the end counts.
+    Traces hold errors of fields; for a metric of another kind only the end counts.
     """
     points = []
-    if record.error.metric == "relative_l2":
+    if record.error.metric in FIELD_METRICS:
         points = [
             Point(e, cpu) for cpu, _, _, e in record.trace if e is not None and cpu > 0
         ]

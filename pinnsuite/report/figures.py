@@ -24,6 +24,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.tri import Triangulation
 
 from pinnsuite.compare import wording
+from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.compare.work_precision import Curve, Point
 from pinnsuite.solution.record import Record, Rung
 from pinnsuite.solution.support import Grid, MeshNodes, Support
@@ -412,7 +413,7 @@ def field_pictures(
         metric = record.error.metric
         if metric == "error_rate":
             return [(p,) for p in _confusions(reference, shown)]
-        if metric != "relative_l2":
+        if metric not in FIELD_METRICS:
             return []
         if isinstance(support, Grid):
             curves = _as_curves(support, reference, shown, record)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinnsuite.compare import wording
+from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.compare.statistics import interquartile_mean_log10
 from pinnsuite.compare.work_precision import (
     LEVELS,
@@ -65,7 +66,7 @@ def errors(groups: Mapping[str, Sequence[Record]], metric: str) -> Table:
     )
     split = len(fields) > 1
     head = ["solver", metric.replace("_", " "), "IQM", "runs"]
-    head += [f"L2 {f}" for f in fields] if split else []
+    head += [f"{metric[-2:].upper()} {f}" for f in fields] if split else []
     head += [f"max {f}" for f in fields]
     violation = any(
         r.error.boundary_violation is not None for g in groups.values() for r in g
@@ -94,7 +95,8 @@ def errors(groups: Mapping[str, Sequence[Record]], metric: str) -> Table:
         parts = shown.error.per_field
         if split:
             cells += [
-                _number(parts[f].relative_l2 if f in parts else None) for f in fields
+                _number(getattr(parts[f], metric) if f in parts else None)
+                for f in fields
             ]
         cells += [_number(parts[f].max if f in parts else None) for f in fields]
         if violation:
@@ -157,7 +159,7 @@ def quantities(groups: Mapping[str, Sequence[Record]]) -> Table | None:
 
 def time_to_error(records: Sequence[Record]) -> Table | None:
     """Return CPU seconds to each error with the share of seeds that get there."""
-    if records[0].error.metric != "relative_l2":
+    if records[0].error.metric not in FIELD_METRICS:
         return None
     rows = []
     for name, reaches in time_to_error_table(records).items():

@@ -46,6 +46,19 @@ class Rung(Part):
     cpu_s: float
 
 
+class CrossCheckPart(Part):
+    """How far a second classical solver is from a reference, by field (relative L2).
+
+    `error_estimate` is the second solver's own.
+    """
+
+    solver: str
+    difference: dict[str, float]
+    error_estimate: dict[str, float]
+    reference_estimate: dict[str, float]
+    cpu_s: float
+
+
 class ReferencePart(Part):
     """The truth that a run was judged by, with its own error.
 
@@ -64,6 +77,7 @@ class ReferencePart(Part):
     cost: float = 0.0
     description: str = ""
     rungs: list[Rung] = []
+    cross_check: CrossCheckPart | None = None
 
 
 class SolverPart(Part):
@@ -133,6 +147,7 @@ class FieldError(Part):
     """Errors of one field, formulas in `compare.metrics`."""
 
     relative_l2: float | None
+    relative_l1: float | None = None
     max: float | None
 
 

@@ -28,7 +28,7 @@ class Judgement:
     residual
         The solver's own residual on fresh points, if it took one: not an error.
     trace
-        (cpu_s, wall_s, loss, relative_l2) of each snapshot.
+        (cpu_s, wall_s, loss, error) of each snapshot, in the metric of `error`.
     solution
         The values on the common support, ready to be saved.
     """
@@ -65,7 +65,13 @@ def judge(problem: Problem, solution: Solution, reference: Reference) -> Judgeme
     return Judgement(
         replace(comparison, quantities=quantities).part(),
         finite(None if residual is None else float(residual)),
-        trace(solution, truth, support, gauge=problem.hints.get("gauge")),
+        trace(
+            solution,
+            truth,
+            support,
+            gauge=problem.hints.get("gauge"),
+            norm=problem.norm,
+        ),
         on_support(solution, support),
     )
 

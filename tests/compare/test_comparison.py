@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
 
 from pinnsuite.compare.comparison import compare, fields_on, on_support, trace
+from pinnsuite.compare.metrics import FORMULAS
 from pinnsuite.errors import DataError, SolveError
 from pinnsuite.problem.conditions import Dirichlet, Initial
 from pinnsuite.problem.definition import D, Problem, coordinates, field_of
@@ -57,6 +60,21 @@ def test_a_known_mismatch_is_found_in_every_measure():
     assert isinstance(part, ErrorPart)
     assert "quadrature weights" in part.formula
     assert part.per_field["u"].relative_l2 == part.value
+
+
+def test_a_problem_whose_solution_jumps_is_judged_in_l1():
+    problem = replace(heat(), norm="L1")
+    support = common_support(problem)
+    truth = {"u": np.sin(np.pi * support.points[:, 1]).reshape(support.shape)}
+    solution = Solution(Grid({}), {}, evaluator=travelling)
+    found = compare(solution, truth, support, problem=problem)
+    # ∫ 0.01 t |sin πx| / ∫ |sin πx|
+    assert found.value == found.relative_l1["u"] == pytest.approx(0.005, rel=1e-3)
+    part = found.part()
+    assert part.metric == "relative_l1"
+    assert part.formula.startswith(FORMULAS["relative_l1"])
+    assert part.per_field["u"].relative_l1 == part.value
+    assert part.per_field["u"].relative_l2 == pytest.approx(0.01 / 3**0.5, rel=1e-3)
 
 
 def test_a_gauge_is_free_up_to_a_constant():

@@ -8,6 +8,7 @@ from pinnsuite.compare.metrics import (
     error_rate,
     max_error,
     mean_relative_l2,
+    relative_l1,
     relative_l2,
     relative_l2_modulo_constant,
 )
@@ -38,10 +39,21 @@ def test_a_reference_of_zero_leaves_the_root_mean_square():
     assert relative_l2(np.full(10, 0.5), np.zeros(10)) == pytest.approx(0.5)
 
 
+def test_a_jump_in_the_wrong_cell_costs_its_width_in_l1():
+    # A step that is off by δ of the unit interval, height 1: L1 has δ, L2 √δ.
+    x = np.linspace(0, 1, 10001)
+    weights = Grid({"x": x}).weights
+    off, right = np.where(x < 0.51, 2.0, 1.0), np.where(x < 0.5, 2.0, 1.0)
+    assert relative_l1(off, right, weights) == pytest.approx(0.01 / 1.5, rel=1e-3)
+    assert relative_l2(off, right, weights) == pytest.approx(0.1 / 2.5**0.5, rel=1e-3)
+    assert relative_l1(np.full(10, -0.5), np.zeros(10)) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_field_with_holes_is_infinitely_wrong(bad):
     u = np.array([1.0, bad, 1.0])
     assert relative_l2(u, np.ones(3)) == np.inf
+    assert relative_l1(u, np.ones(3)) == np.inf
     assert max_error(u, np.ones(3)) == np.inf
     assert relative_l2_modulo_constant(u, np.arange(3.0)) == np.inf
 

@@ -299,7 +299,7 @@ ERRORS = st.one_of(st.none(), st.floats(0, 1e3))
     st.lists(st.tuples(ERRORS, st.floats(1e-6, 1e4)), min_size=1, max_size=5),
     st.lists(st.tuples(ERRORS, st.floats(1e-6, 1e4)), max_size=4),
     st.sampled_from(list(Status)),
-    st.sampled_from(["relative_l2", "error_rate", "bits_per_character"]),
+    st.sampled_from(["relative_l2", "relative_l1", "error_rate", "bits_per_character"]),
 )
 def test_any_records_give_one_code_and_a_scoped_sentence(mine, theirs, status, metric):
     learned = [

@@ -159,6 +159,14 @@ def test_unknown_hint_is_named():
         poisson(hints={"gague": "w"})
 
 
+def test_a_norm_is_one_that_can_be_taken():
+    assert poisson(norm="L1").norm == "L1"
+    with pytest.raises(DefinitionError, match=r"'L3'.*L2"):
+        poisson(norm="L3")
+    with pytest.raises(DefinitionError, match="leave out norm='L1'"):
+        poisson(norm="L1", hints={"gauge": "w"})
+
+
 def test_exact_must_give_every_field():
     with pytest.raises(DefinitionError, match=r"missing: u"):
         heat(exact={})
