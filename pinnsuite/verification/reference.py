@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from pinnsuite.compare.convergence import Convergence, convergence
 from pinnsuite.errors import TruthError
 from pinnsuite.problem.definition import Evaluated, Ladder, Problem
 from pinnsuite.problem.jets import numpy_function
@@ -22,19 +20,22 @@ from pinnsuite.solution.solution import Evaluator, Solution
 from pinnsuite.solution.support import Support, common_support
 from pinnsuite.solver import Progress, Refinable, silent
 from pinnsuite.verification import cache as store
-from pinnsuite.verification.ladder import Rung, climb, differences
-
-ROUND_OFF = 1e-14
-"""Error estimate of a closed form in double precision."""
+from pinnsuite.verification.cross_check import CrossCheck, cross_check, of_part
+from pinnsuite.verification.ladder import (
+    ROUND_OFF,
+    Rung,
+    ascend,
+    differences,
+    ladder_of,
+    needed_rungs,
+    studies,
+)
 
 TARGET = 1e-5
 """A ladder stops when its error estimate is this small, …"""
 
 BUDGET = 60.0
 """… or when the next rung would take more CPU seconds than this."""
-
-MIN_RUNGS = 3
-MAX_RUNGS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Reference:
         The fields on the common support of the problem; with an evaluator unless it
         comes from the cache.
     error_estimate
-        Relative L2 error by field, space and time included.
+        Relative error by field in `Problem.norm`, space and time included.
     observed_order, expected_order
         Of the ladder: the smallest over the fields, and what the solver declares.
     gci
@@ -64,6 +65,8 @@ class Reference:
         How it was got, in words.
     quantities
         The problem's numbers of interest.
+    cross_check
+        How far a second classical solver is away, where one was asked.
     """
 
     kind: str
@@ -77,6 +80,7 @@ class Reference:
     rungs: tuple[RungPart, ...] = ()
     cost: float = 0.0
     quantities: Mapping[str, float] = field(default_factory=dict)
+    cross_check: CrossCheck | None = None
 
     @property
     def coefficients(self) -> Mapping[str, float]:
@@ -103,6 +107,7 @@ class Reference:
             cost=self.cost,
             description=self.description,
             rungs=list(self.rungs),
+            cross_check=None if self.cross_check is None else self.cross_check.part,
         )
 
 
@@ -127,12 +132,13 @@ def reference(
     """
     folder = store.default_folder() if cache is None else cache
     support = common_support(problem)
-    ladder = _ladder(problem)
+    ladder = ladder_of(problem)
     content = {
-        "schema": 1,
+        "schema": 2,
         "definition": problem.definition_hash,
         "support": [list(support.shape), float(support.points.sum())],
         "judged": list(problem.judged_names),
+        "norm": problem.norm,
         "quantities": sorted(problem.quantities),
         "how": "known" if ladder is None else [ladder.solver, dict(ladder.options)],
     }
@@ -166,6 +172,7 @@ def _from_cache(key: str, solution: Solution, about: dict[str, Any]) -> Referenc
         rungs=tuple(part.rungs),
         cost=part.cost,
         quantities=about["quantities"],
+        cross_check=None if part.cross_check is None else of_part(part.cross_check),
     )
 
 
@@ -182,7 +189,13 @@ def _known(problem: Problem, support: Support, key: str) -> Reference:
     with clock.phase("solve"):
         values = evaluate(support.points)
     fields = {k: np.reshape(values[k], support.shape) for k in problem.judged_names}
-    solution = Solution(support, fields, evaluator=evaluate, cost=clock.cost())
+    solution = Solution(
+        support,
+        fields,
+        evaluator=evaluate,
+        coefficients=known_coefficients(problem),
+        cost=clock.cost(),
+    )
     return Reference(
         kind=kind,
         solution=solution,
@@ -192,6 +205,11 @@ def _known(problem: Problem, support: Support, key: str) -> Reference:
         cost=clock.cost().total,
         quantities={k: q(evaluate) for k, q in problem.quantities.items()},
     )
+
+
+def known_coefficients(problem: Problem) -> dict[str, float]:
+    """Return the true values of the unknown coefficients, where they are known."""
+    return {u.name: u.truth for u in problem.unknown_scalars if u.truth is not None}
 
 
 def exact_evaluator(problem: Problem) -> Evaluator:
@@ -208,41 +226,6 @@ def exact_evaluator(problem: Problem) -> Evaluator:
         }
 
     return evaluate
-
-
-def _ladder(problem: Problem) -> Ladder | None:
-    """Return the ladder to climb; None where the solution is known."""
-    if problem.exact is not None or isinstance(problem.reference, Evaluated):
-        return None
-    if isinstance(problem.reference, Ladder):
-        return problem.reference
-    reasons = []
-    for name, options in _starts(problem).items():
-        solver = make_solver(name, options)
-        reason = solver.why_not(problem)
-        if reason is None:
-            return Ladder(name, options)
-        reasons.append(f"{name}: {reason}")
-    raise TruthError(
-        f"No reference for {problem.name!r}: it has no exact solution, and no "
-        "classical solver takes it (" + "; ".join(reasons) + "). Give `exact` or "
-        "`reference`."
-    )
-
-
-def _starts(problem: Problem) -> Mapping[str, Mapping[str, Any]]:
-    """Return where ladders start if the author names none, in order of preference."""
-    lines = {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12}
-    if problem.dimension > 1:
-        # Each rung has four times the nodes (or eight), and tightens the tolerances.
-        lines = {"points": 21, "order": 4, "rtol": 1e-7, "atol": 1e-9}
-    return {
-        "least-squares": {},
-        "ode": {"rtol": 1e-9, "atol": 1e-11},
-        "fourier": {"points": 64, "steps": 200},
-        "lines": lines,
-        "finite-element": {"element": "P2"},
-    }
 
 
 def _climbed(
@@ -262,45 +245,30 @@ def _climbed(
         )
     asked = problem.without_answer()
     order = first.expected_order(asked)
-    needed = 2 if order is None else MIN_RUNGS
-    rungs: list[Rung] = []
-    marks = [time.process_time()]
-    for rung in climb(asked, first, support.points):
-        rungs.append(rung)
-        marks.append(time.process_time())
-        progress(min(len(rungs) / needed, 1.0), f"{rung.solver!r}: {rung.cpu_s:.2f} s")
-        if len(rungs) < needed:
-            continue
-        studies = _studies(rungs, support, order)
-        worst = max(s.error_estimate for s in studies.values())
-        if worst <= TARGET or len(rungs) == MAX_RUNGS:
-            break
-        # The next rung grows as the last one did, by a factor of two at the least.
-        growth = (marks[-1] - marks[-2]) / max(marks[-2] - marks[-3], 1e-3)
-        if marks[-1] - marks[0] + (marks[-1] - marks[-2]) * max(growth, 2.0) > BUDGET:
-            break
+    needed = needed_rungs(order)
+    rungs = ascend(
+        asked, first, support, target=TARGET, budget=BUDGET, progress=progress
+    )
     if len(rungs) < needed:
         raise TruthError(
             f"The ladder of {problem.name!r} ({ladder.solver}) gave {len(rungs)} good "
             f"solves and {needed} are needed: the next one failed. Start it from other "
             "options."
         )
-    return _from_rungs(problem, ladder, rungs, support, key, order)
-
-
-def _studies(
-    rungs: list[Rung], support: Support, order: float | None
-) -> dict[str, Convergence]:
-    """Return what the last three rungs show, by field."""
-    steps = differences([r.fields for r in rungs[-3:]], support)
-    if order is not None:
-        return {name: convergence(s, expected_order=order) for name, s in steps.items()}
-    # Spectral accuracy or tolerance control: there is no order, and the last difference
-    # is the error of the rung before, an upper bound for the last one.
-    return {
-        name: Convergence(None, max(s[-1], ROUND_OFF), 3 * s[-1], 3.0)
-        for name, s in steps.items()
-    }
+    made = _from_rungs(problem, ladder, rungs, support, key, order)
+    if order is not None or problem.unknowns:
+        return made
+    # Tolerance control alone has been silently wrong: never one solver alone.
+    second = cross_check(problem, made)
+    if second is not None and not second.agrees:
+        raise TruthError(
+            f"The reference of {problem.name!r} by {rungs[-1].solver!r} is "
+            f"{max(second.difference.values()):.1e} away from {second.solver}, and "
+            f"the two expect errors of {max(made.error_estimate.values()):.1e} and "
+            f"{max(second.error_estimate.values()):.1e}: one of them is wrong. Tighten "
+            "the tolerances of `reference`, or name another solver there."
+        )
+    return replace(made, cross_check=second)
 
 
 def _from_rungs(
@@ -311,11 +279,11 @@ def _from_rungs(
     key: str,
     order: float | None,
 ) -> Reference:
-    studies = _studies(rungs, support, order)
+    found = studies(rungs, support, order, problem.norm)
     best = rungs[-1]
-    worst = max(studies, key=lambda name: studies[name].error_estimate)
-    estimate = studies[worst].error_estimate
-    steps = differences([r.fields for r in rungs], support)[worst]
+    worst = max(found, key=lambda name: found[name].error_estimate)
+    estimate = found[worst].error_estimate
+    steps = differences([r.fields for r in rungs], support, problem.norm)[worst]
     if not np.isfinite(estimate):
         raise TruthError(
             f"The ladder of {problem.name!r} ({ladder.solver}) does not converge: "
@@ -330,14 +298,14 @@ def _from_rungs(
     return Reference(
         kind="fit" if problem.unknowns else "ladder",
         solution=replace(best.solution, support=support, fields=shaped, snapshots=()),
-        error_estimate={k: s.error_estimate for k, s in studies.items()},
+        error_estimate={k: s.error_estimate for k, s in found.items()},
         hash=key,
         description=(
             f"{ladder.solver}, {len(rungs)} rungs, the last one {best.solver!r}"
         ),
-        observed_order=studies[worst].observed_order,
+        observed_order=found[worst].observed_order,
         expected_order=order,
-        gci=studies[worst].gci,
+        gci=found[worst].gci,
         rungs=tuple(
             RungPart(label=repr(r.solver), dofs=r.dofs, error=e, cpu_s=r.cpu_s)
             for r, e in zip(rungs, errors, strict=True)

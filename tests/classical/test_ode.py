@@ -1,5 +1,7 @@
 """Ordinary differential equations: orders, stiffness, tolerances, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -17,6 +19,7 @@ from pinnsuite.problem import (
     Unknown,
     coordinates,
     field_of,
+    load,
     manufacture,
 )
 from pinnsuite.problem.manufactured import smooth_field
@@ -212,3 +215,62 @@ def test_refusals_name_the_part():
 def test_options_are_checked(options, message):
     with pytest.raises(OptionError, match=message):
         ODESolver(**options)
+
+
+# Released at rest with both arms level: the last Taylor coefficients nearly vanish by
+# symmetry, which has made an adaptive Taylor integrator wrong by 12.9 without a word.
+LEVEL = Problem(
+    "double pendulum",
+    [a, b],
+    [
+        2 * D(a, t, 2)
+        + sp.cos(a - b) * D(b, t, 2)
+        + sp.sin(a - b) * D(b, t) ** 2
+        + 2 * 9.81 * sp.sin(a),
+        D(b, t, 2)
+        + sp.cos(a - b) * D(a, t, 2)
+        - sp.sin(a - b) * D(a, t) ** 2
+        + 9.81 * sp.sin(b),
+    ],
+    [
+        *(Initial(f, sp.pi / 2) for f in (a, b)),
+        *(Initial(f, 0, order=1) for f in (a, b)),
+    ],
+    time=TimeInterval(t, 0, 2, 21),
+)
+
+
+def test_a_start_that_symmetry_makes_treacherous_is_agreed_on():
+    tight = {"rtol": 1e-11, "atol": 1e-13}
+    found = [ODESolver(method=m, **tight).solve(LEVEL) for m in ("DOP853", "Radau")]
+    gap = np.abs(found[0].fields["a"] - found[1].fields["a"]).max()
+    assert gap < 1e-8
+    turned = found[0].fields["a"]
+    assert np.abs(turned).max() > 1.5
+
+
+@pytest.mark.parametrize("method", ["DOP853", "Radau", "LSODA"])
+def test_a_run_that_ends_early_is_a_failure_with_no_values(method):
+    """Some integrators return a short array and a flag that nobody reads."""
+    blows_up = Problem(
+        "blow-up",
+        [a],
+        [D(a, t) - a**2],
+        [Initial(a, 1)],
+        time=TimeInterval(t, 0, 2, 21),
+    )
+    solution = ODESolver(method=method).solve(blows_up)
+    assert solution.status is not Status.OK
+    assert solution.fields == {}
+    whole = ODESolver(method=method).solve(replace(blows_up, time=SHORT))
+    assert whole.fields["a"].shape == (21,)
+
+
+SHORT = TimeInterval(t, 0, 0.5, 21)
+
+
+def test_constants_are_the_double_literals_of_the_problem():
+    """8/3 in higher precision moves Lorenz' system by 1.5e-10 until t = 20."""
+    problem = load("lorenz")
+    rate, _ = _functions(problem, ordinary(problem))
+    assert rate(0.0, np.array([0.0, 0.0, 1.0]))[2] == -(8 / 3)
