@@ -51,11 +51,11 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "method of lines on intervals and boxes: finite differences or Chebyshev",
     ),
     "fourier": SolverEntry(
-        "pinnsuite.classical.spectral:FourierETDRK4",
+        "pinnsuite.classical.spectral:FourierPseudospectral",
         "classical",
         ("pde", "family"),
         "numpy",
-        "Fourier in space, exponential Runge-Kutta in time; periodic boxes",
+        "Fourier in space, exponential Runge-Kutta in time: periodic boxes",
     ),
     "finite-element": SolverEntry(
         "pinnsuite.classical.finite_element:FiniteElements",
@@ -63,6 +63,13 @@ SOLVERS: Mapping[str, SolverEntry] = {
         ("pde",),
         "scikit-fem",
         "finite elements on any domain, weak form derived from the equations",
+    ),
+    "ngsolve": SolverEntry(
+        "pinnsuite.classical.ngsolve_elements:NGSolveElements",
+        "classical",
+        ("pde",),
+        "ngsolve",
+        "finite elements of high order in the plane by NGSolve, if it is installed",
     ),
     "ode": SolverEntry(
         "pinnsuite.classical.ode:ODESolver",
