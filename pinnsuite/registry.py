@@ -50,6 +50,13 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "scipy",
         "method of lines on intervals and boxes: finite differences or Chebyshev",
     ),
+    "finite-difference": SolverEntry(
+        "pinnsuite.classical.finite_difference:FiniteDifferences",
+        "classical",
+        ("pde",),
+        "scipy",
+        "stationary problems on boxes of any dimension: stencils, Newton's method",
+    ),
     "fourier": SolverEntry(
         "pinnsuite.classical.spectral:FourierPseudospectral",
         "classical",

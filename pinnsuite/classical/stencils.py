@@ -283,12 +283,20 @@ def _scattered(
         part = points[start : start + step]
         found = [axis.interpolation(part[:, k]) for k, axis in enumerate(axes)]
         d = len(axes)
-        place = tuple(
-            indices.reshape(len(part), *(-1 if j == k else 1 for j in range(d)))
-            for k, (indices, _) in enumerate(found)
-        )
-        block = values[place]
-        for _, weights in found:
+        widths = tuple(weights.shape[1] for _, weights in found)
+        if widths == values.shape[:d]:
+            # Every point uses every node: one matrix product for the first axis.
+            first = np.zeros((len(part), values.shape[0]))
+            np.put_along_axis(first, *found[0], axis=1)
+            block = np.tensordot(first, values, axes=1)
+            rest = found[1:]
+        else:
+            place = tuple(
+                indices.reshape(len(part), *(-1 if j == k else 1 for j in range(d)))
+                for k, (indices, _) in enumerate(found)
+            )
+            block, rest = values[place], found
+        for _, weights in rest:
             block = np.einsum("nk,nk...->n...", weights, block)
         result[start : start + step] = block
     return result

@@ -29,7 +29,7 @@ SPECTRAL_ERROR = 1e-8
 NUM_POINTS = 1024
 """Points in space at which errors are taken."""
 
-SCHEME = ("order", "stencil", "element", "method")
+SCHEME = ("order", "stencil", "element", "method", "scheme")
 """Options that set the order, not the resolution."""
 
 
@@ -51,7 +51,12 @@ STARTS = (
     Start("lines", {"points": 21, "order": 2}, max_rungs=4),
     Start("lines", {"points": 21, "order": 4}, max_rungs=4),
     Start("lines", {"points": 17, "stencil": "chebyshev"}, max_rungs=3),
+    Start("finite-difference", {"order": 2}, max_rungs=4),
+    Start("finite-difference", {"order": 4}, max_rungs=4),
+    Start("finite-difference", {"points": 9, "stencil": "chebyshev"}, max_rungs=3),
     Start("fourier", {"points": 32, "steps": 40}, max_rungs=4),
+    Start("fourier", {"points": 32, "steps": 40, "scheme": "if-rk4"}, max_rungs=4),
+    Start("fourier", {"points": 32, "steps": 80, "scheme": "sbdf2"}, max_rungs=4),
     Start("finite-element", {"element": "P1", "steps": 10}),
     Start("finite-element", {"element": "P2", "steps": 20}),
     Start("ode", {"method": "Radau"}, max_rungs=3, fixed_step=True),
