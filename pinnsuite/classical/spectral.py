@@ -1,4 +1,4 @@
-"""Fourier in space, exponential time differencing: periodic problems on boxes."""
+"""Fourier series in space: periodic problems on boxes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.fft
-import sympy as sp
 
-from pinnsuite.classical.ode import system_fields
+from pinnsuite.classical.exponential import SCHEMES, Scheme, apply, compact
+from pinnsuite.classical.splitting import Splitting, split, symbol
 from pinnsuite.classical.stencils import Axis, FourierAxis, LocalAxis, interpolant
 from pinnsuite.errors import OptionError, UnsupportedProblemError, unknown_name
-from pinnsuite.problem.conditions import Periodic
+from pinnsuite.problem.conditions import Obstacle, Periodic
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.form import Evolution, evolution
 from pinnsuite.problem.jets import Jet, numpy_function
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
@@ -28,22 +27,27 @@ from pinnsuite.solver import Progress, require_supported, silent
 _FINE = {1: 1 << 16, 2: 1 << 10, 3: 1 << 7}
 """Points along each axis on which an initial state is sampled to be projected."""
 
-_CONTOUR = 32
-"""Points on the contour of the coefficients."""
+_SINGULAR = 1e-12
+"""Determinant, after scaling of the rows, below which a mode leaves a field free."""
 
 
 @dataclass(frozen=True)
-class FourierETDRK4:
-    """Fourier series in space and ETDRK4 in time, for periodic intervals and boxes.
+class FourierPseudospectral:
+    """Fourier series in space and exponential time steps, on periodic boxes.
 
-    `u_t = L u + N(t, x, u, u_x, …)`: the part L that is linear in the same field with
-    constant coefficients is found symbolically and integrated exactly, the rest by the
-    fourth-order Runge-Kutta formula of Cox and Matthews. The initial state is projected
-    on the series, not sampled, so that kinks do not alias. For smooth solutions the
-    error in space falls faster than any power of `points`, that in time as steps⁻⁴;
-    `refined` changes both, and the order 4 shows while time dominates.
+    `M s_t = L s + N(t, x, s, s_x, …)`: what is linear with constant coefficients is
+    found symbolically and becomes, mode by mode, a small matrix; coupled fields, waves
+    (`u_tt`), mixed derivatives (`u_txx`) and fields without a time derivative are
+    covered by it. Streamfunctions, chemical potentials and the pressure of
+    incompressible flow are so eliminated exactly (of a field that is fixed up to a
+    constant, the mean is 0). The linear part is integrated exactly by "etdrk4" and
+    "if-rk4", the rest pseudospectrally. The initial state is projected on the series,
+    not sampled, so that kinks do not alias. For smooth solutions the error in space
+    falls faster than any power of `points`, that in time as steps⁻⁴ (steps⁻² for
+    "sbdf2"); `refined` changes both, and the order shows while time dominates.
     Source: A.-K. Kassam & L. N. Trefethen, Fourth-order time stepping for stiff PDEs,
-    SIAM J. Sci. Comput. 26 (2005) 1214, DOI 10.1137/S1064827502410633.
+    SIAM J. Sci. Comput. 26 (2005) 1214, DOI 10.1137/S1064827502410633; C. Canuto et
+    al., Spectral Methods in Fluid Dynamics, 1988, DOI 10.1007/978-3-642-84108-8.
 
     Attributes
     ----------
@@ -52,6 +56,9 @@ class FourierETDRK4:
     steps
         Time steps over the whole interval, at least: every interval between two output
         times is split into 1, 2, 4, … equal ones, so that doubling halves the step.
+    scheme
+        "etdrk4", "if-rk4" or "sbdf2"; on stiff smooth problems the first one is the
+        most accurate for the same time.
     dealias
         "2/3" removes the upper third of the modes from N, "none" keeps it.
     """
@@ -60,6 +67,7 @@ class FourierETDRK4:
 
     points: int = 128
     steps: int = 200
+    scheme: str = "etdrk4"
     dealias: str = "2/3"
 
     def __post_init__(self) -> None:
@@ -67,27 +75,29 @@ class FourierETDRK4:
             raise OptionError(f"fourier: points is {self.points}; at least 4 needed.")
         if self.steps < 1:
             raise OptionError(f"fourier: steps is {self.steps}; at least 1 needed.")
-        known = ("2/3", "none")
-        if self.dealias not in known:
-            raise OptionError(
-                unknown_name("fourier option dealias", self.dealias, known)
-            )
+        for option, known in (
+            ("scheme", tuple(SCHEMES)),
+            ("dealias", ("2/3", "none")),
+        ):
+            if getattr(self, option) not in known:
+                what = f"fourier option {option}"
+                raise OptionError(unknown_name(what, getattr(self, option), known))
 
     def why_not(self, problem: Problem) -> str | None:
         """Say which part of `problem` is out of reach, or None."""
         try:
-            _split(problem)
+            _analyse(problem)
         except UnsupportedProblemError as error:
             return str(error)
         return None
 
-    def refined(self) -> FourierETDRK4:
+    def refined(self) -> FourierPseudospectral:
         """Return the solver with half the step and half as many points again."""
         return replace(self, points=self.points * 3 // 2, steps=self.steps * 2)
 
     def expected_order(self, problem: Problem) -> float | None:  # noqa: ARG002
-        """Return 4, the order in time."""
-        return 4.0
+        """Return the order in time."""
+        return SCHEMES[self.scheme].order
 
     def solve(
         self,
@@ -102,28 +112,28 @@ class FourierETDRK4:
         assert problem.domain is not None
         clock = Clock()
         with clock.phase("symbolic"):
-            form = _split(problem)
-            remainder = _Remainder.of(problem, form)
-            initial = numpy_function(problem.space, form.system.initial)
+            form = _Compiled.of(problem, _analyse(problem))
+            initial = numpy_function(problem.space, form.splitting.initial)
         outputs = problem.time.outputs
         num_steps, h = self._steps(outputs)
         with clock.phase("setup"):
-            scheme = _Scheme(self, problem, form, remainder, h)
-            coefficients = scheme.project(initial, problem.domain.bounds)
-        history = [scheme.to_values(coefficients)]
+            modes = _Modes(self, problem, form)
+            scheme = modes.scheme(h)
+            v = modes.project(initial, problem.domain.bounds)
+        history = [modes.values(outputs[0], v)]
         deadline = None if budget is None else time.process_time() + budget
         with clock.phase("solve"), np.errstate(all="ignore"):
             for k in range(1, len(outputs)):
                 for s in range(num_steps):
                     t = outputs[k - 1] + s * h
-                    coefficients = scheme.step(t, coefficients)
+                    v = scheme.step(t, v)
                     if deadline is not None and time.process_time() > deadline:
                         message = (
                             f"The budget of {budget:g} CPU s ended at t = {t:g} of "
                             f"{outputs[-1]:g}; raise it, or take fewer steps."
                         )
                         return failed(Status.NOT_REACHED, message, cost=clock.cost())
-                history.append(scheme.to_values(coefficients))
+                history.append(modes.values(outputs[k], v))
                 if not np.isfinite(history[-1]).all():
                     message = (
                         f"Values became NaN or infinite before t = {outputs[k]:g}; "
@@ -131,8 +141,7 @@ class FourierETDRK4:
                     )
                     return failed(Status.NAN, message, cost=clock.cost())
                 progress(k / (len(outputs) - 1), f"t = {outputs[k]:g}")
-        primaries = list(system_fields(problem, form.system).values())
-        values = np.moveaxis(np.array(history)[:, primaries], 1, -1)
+        values = np.moveaxis(np.array(history), 1, -1)
         return self._solution(problem, values, clock, num_steps * (len(outputs) - 1))
 
     def _solution(
@@ -184,18 +193,18 @@ class FourierETDRK4:
         UnsupportedProblemError
             If `why_not` speaks, or there are several fields or space coordinates.
         """
-        form, remainder = _batch_form(problem)
+        form = _batch_form(problem)
         assert problem.time is not None
         start, end = problem.time.start, problem.time.end
         h = (end - start) / self.steps
-        scheme = _Scheme(self, problem, form, remainder, h)
+        modes = _Modes(self, problem, form)
+        scheme = modes.scheme(h)
         given = initial.shape[-1:]
-        coefficients = scipy.fft.rfft(initial)[:, None]
-        coefficients = _resized(coefficients, given, scheme.shape)
+        v = _resized(scipy.fft.rfft(initial)[:, None], given, modes.shape)
         with np.errstate(all="ignore"):
             for s in range(self.steps):
-                coefficients = scheme.step(start + s * h, coefficients)
-        final = _resized(coefficients, scheme.shape, given)[:, 0]
+                v = scheme.step(start + s * h, v)
+        final = _resized(v, modes.shape, given)[:, 0]
         result: np.ndarray = scipy.fft.irfft(final, n=given[0])
         return result
 
@@ -207,25 +216,8 @@ class FourierETDRK4:
         return 2**doublings, length / 2**doublings
 
 
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """An evolution as `s_t = L s + N`.
-
-    Attributes
-    ----------
-    linear
-        For each state, the constant coefficients of its own derivatives in L.
-    remainder
-        For each state, the expression N.
-    """
-
-    system: Evolution
-    linear: tuple[dict[Jet, float], ...]
-    remainder: tuple[sp.Expr, ...]
-
-
-def _split(problem: Problem) -> _Split:
-    """Return the two parts; an UnsupportedProblemError says why there are none."""
+def _analyse(problem: Problem) -> Splitting:
+    """Return the parts; an UnsupportedProblemError says why there are none."""
     if problem.domain is None:
         raise UnsupportedProblemError("it has no space coordinates; use 'ode'")
     if not problem.domain.is_box or problem.dimension > max(_FINE):
@@ -240,195 +232,221 @@ def _split(problem: Problem) -> _Split:
             f"it is not periodic in {', '.join(open_ended)}; add Periodic, or use "
             "'lines'"
         )
+    if problem.conditions_of(Obstacle):
+        raise UnsupportedProblemError("it has an obstacle; use 'complementarity'")
     if problem.unknowns:
-        names = ", ".join(str(u.symbol) for u in problem.unknowns)
+        names = ", ".join(u.name for u in problem.unknowns)
         raise UnsupportedProblemError(f"its coefficients {names} are unknown; fix them")
-    system = evolution(problem)
-    second = [problem.field_names[s.field] for s in system.states if s.order]
-    if second:
-        raise UnsupportedProblemError(
-            f"its field {second[0]!r} is of second order in time, where this splitting "
-            "is not exact; use 'lines'"
-        )
-    linear, remainder = [], []
-    jets = system.rates.jets
-    for state, rate in enumerate(system.rates.algebra):
-        expanded = sp.expand(rate)
-        mine: dict[Jet, float] = {}
-        for symbol, jet in jets.items():
-            factor = expanded.coeff(symbol, 1)
-            constant = sp.Add(
-                *(a for a in sp.Add.make_args(factor) if not a.free_symbols)
-            )
-            if jet.field == state and constant != 0:
-                mine[jet] = float(constant)
-                expanded -= constant * symbol
-        linear.append(mine)
-        remainder.append(sp.expand(expanded))
-    return _Split(system, tuple(linear), tuple(remainder))
+    return split(problem)
 
 
 @dataclass(frozen=True, eq=False)
-class _Remainder:
-    """The compiled N of those states that have one, and the jets that it needs."""
+class _Remainders:
+    """The compiled remainders of some rows, and the jets that they need."""
 
-    states: tuple[int, ...]
+    rows: tuple[int, ...]
     jets: tuple[Jet, ...]
     function: Callable[..., list[Any]]
 
     @classmethod
-    def of(cls, problem: Problem, form: _Split) -> _Remainder:
+    def of(cls, problem: Problem, form: Splitting, rows: list[int]) -> _Remainders:
         assert problem.time is not None
-        states = tuple(i for i, e in enumerate(form.remainder) if e != 0)
-        expressions = [form.remainder[i] for i in states]
-        used = set().union(*(e.free_symbols for e in expressions))
-        jets = {s: j for s, j in form.system.rates.jets.items() if s in used}
+        jets = form.needed([form.rows[i] for i in rows])
         arguments = [problem.time.coordinate, *problem.space, *jets]
-        return cls(states, tuple(jets.values()), numpy_function(arguments, expressions))
+        expressions = [form.rows[i].remainder for i in rows]
+        function = numpy_function(arguments, expressions)
+        return cls(tuple(rows), tuple(jets.values()), function)
 
 
-class _Scheme:
-    """One ETDRK4 step on Fourier coefficients, shape (…, states, *modes)."""
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """A splitting with its remainders as functions.
+
+    `early` are the remainders in the equations of the fields without a time derivative:
+    they are functions of the states, and known before those in `late`.
+    """
+
+    splitting: Splitting
+    early: _Remainders
+    late: _Remainders
+
+    @classmethod
+    def of(cls, problem: Problem, form: Splitting) -> _Compiled:
+        rows = [i for i, r in enumerate(form.rows) if r.remainder != 0]
+        early = [i for i in rows if not form.rows[i].mass]
+        late = [i for i in rows if form.rows[i].mass]
+        return cls(
+            form,
+            _Remainders.of(problem, form, early),
+            _Remainders.of(problem, form, late),
+        )
+
+
+class _Modes:
+    """The equations for Fourier coefficients v of the states, (…, states, *modes).
+
+    With K and S of the splitting and the spectrum n of the remainders,
+    `(v_t, others) = K⁺ (S v + n)`. The pseudo-inverse is the inverse, except where a
+    mode of a field is free (the mean of a pressure): there it gives 0.
+    """
 
     def __init__(
-        self,
-        solver: FourierETDRK4,
-        problem: Problem,
-        form: _Split,
-        remainder: _Remainder,
-        h: float,
+        self, solver: FourierPseudospectral, problem: Problem, form: _Compiled
     ) -> None:
         assert problem.domain is not None
         n, d = solver.points, problem.dimension
+        self.form, self.scheme_name, self.dimension = form, solver.scheme, d
         self.shape = (n,) * d
-        self.over = tuple(range(-d, 0))
-        self.h = h
-        self.remainder = remainder
         bounds = problem.domain.bounds
         nodes = [FourierAxis(float(a), float(b), n).nodes for a, b in bounds]
         self.where = np.meshgrid(*nodes, indexing="ij")
         numbers = [np.fft.fftfreq(n, 1 / n)] * (d - 1) + [np.arange(n // 2 + 1.0)]
-        self.kept = np.ones([len(m) for m in numbers], dtype=bool)
+        mesh = np.meshgrid(*numbers, indexing="ij")
+        kept = np.ones(mesh[0].shape, dtype=bool)
         if solver.dealias == "2/3":
-            for m in np.meshgrid(*numbers, indexing="ij"):
-                self.kept &= np.abs(m) < n / 3
+            for m in mesh:
+                kept &= np.abs(m) < n / 3
         waves = [
-            2 * np.pi * m / float(b - a)
-            for m, (a, b) in zip(numbers, bounds, strict=True)
+            2 * np.pi * m / float(b - a) for m, (a, b) in zip(mesh, bounds, strict=True)
         ]
-        self.numbers, self.waves = numbers, waves
-        self.jet_states = [j.field for j in remainder.jets]
-        self.jet_factors = np.array([self._symbol(j) for j in remainder.jets])
-        linear = np.zeros((len(form.linear), *self.kept.shape), dtype=complex)
-        for row, terms in zip(linear, form.linear, strict=True):
-            for jet, factor in terms.items():
-                row += factor * self._symbol(jet)
-        if not linear.imag.any():
-            linear = linear.real
-        self.weights = _etd_weights(linear, h)
+        odd = [
+            np.where(np.abs(m) * 2 == n, 0.0, k)
+            for m, k in zip(mesh, waves, strict=True)
+        ]
+        splitting = form.splitting
+        states = splitting.num_states
+        self.fields = splitting.fields(len(problem.fields))
+        left, right = splitting.matrices(waves, odd)
+        inverse = _pseudo_inverse(left)
+        linear = np.moveaxis(inverse @ right, (-2, -1), (0, 1))
+        inverse = np.moveaxis(inverse, (-2, -1), (0, 1)) * kept
+        self.linear = compact(linear[:states])
+        early, late = list(form.early.rows), list(form.late.rows)
+        # What follows from the states, and from the remainders, for rates and others.
+        self.rates = {
+            part: compact(inverse[:states, list(part.rows)])
+            for part in (form.early, form.late)
+        }
+        self.others = linear[states:]
+        self.others_early = inverse[states:, early]
+        self.others_late = inverse[states:, late]
+        self.factors = {
+            part: np.array([symbol(j, waves, odd) for j in part.jets])
+            for part in (form.early, form.late)
+        }
+        self.uses_others = any(j.field >= states for j in form.late.jets)
 
-    def _symbol(self, jet: Jet) -> np.ndarray:
-        """Return `Π (i k)^order`; odd derivatives of the highest even mode are 0."""
-        n = self.shape[0]
-        result = np.ones(self.kept.shape, dtype=complex)
-        for axis, (order, k, m) in enumerate(
-            zip(jet.orders, self.waves, self.numbers, strict=True)
-        ):
-            factor = (1j * k) ** order
-            if order % 2:
-                factor[np.abs(m) * 2 == n] = 0.0
-            shape = [-1 if a == axis else 1 for a in range(len(self.shape))]
-            result = result * factor.reshape(shape)
-        return result
+    def scheme(self, h: float) -> Scheme:
+        """Return the time stepping with step h."""
+        has_remainder = self.form.early.rows or self.form.late.rows
+        nonlinear = self._nonlinear if has_remainder else None
+        return SCHEMES[self.scheme_name](self.linear, h, self.dimension, nonlinear)
 
-    def to_values(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the values at the nodes."""
-        values: np.ndarray = scipy.fft.irfftn(coefficients, self.shape, self.over)
+    def _inverse_transform(self, v: np.ndarray) -> np.ndarray:
+        values: np.ndarray = (
+            scipy.fft.irfft(v, self.shape[0])
+            if self.dimension == 1
+            else scipy.fft.irfftn(v, self.shape, range(-self.dimension, 0))
+        )
         return values
+
+    def _transform(self, values: np.ndarray) -> np.ndarray:
+        v: np.ndarray = (
+            scipy.fft.rfft(values)
+            if self.dimension == 1
+            else scipy.fft.rfftn(values, axes=range(-self.dimension, 0))
+        )
+        return v
+
+    def values(self, t: float, v: np.ndarray) -> np.ndarray:
+        """Return the values of the fields at the nodes, shape (fields, *nodes)."""
+        if len(self.form.splitting.unknowns) > len(v):
+            v = self._completed(t, v)
+            if self.form.late.rows and self.others_late.any():
+                late = self._spectrum(self.form.late, t, v)
+                v[self.form.splitting.num_states :] += apply(
+                    self.others_late, late, self.dimension
+                )
+        return self._inverse_transform(v[self.fields])
+
+    def _completed(self, t: float, v: np.ndarray) -> np.ndarray:
+        """Return the states and the others as far as the states determine them."""
+        others = apply(self.others, v, self.dimension)
+        if self.form.early.rows:
+            early = self._spectrum(self.form.early, t, v)
+            others += apply(self.others_early, early, self.dimension)
+        return np.concatenate([v, others], axis=-1 - self.dimension)
+
+    def _spectrum(self, part: _Remainders, t: float, v: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the remainders of `part`, one row each."""
+        batch = v.shape[: -1 - self.dimension]
+        rows: np.ndarray | tuple[()] = ()
+        if part.jets:
+            modes: tuple[Any, ...] = (slice(None),) * self.dimension
+            jets = v[..., [j.field for j in part.jets], *modes] * self.factors[part]
+            rows = np.moveaxis(self._inverse_transform(jets), len(batch), 0)
+        found = part.function(t, *self.where, *rows)
+        stacked = np.empty((len(found), *batch, *self.shape))
+        for row, value in zip(stacked, found, strict=True):
+            row[...] = value
+        return self._transform(np.moveaxis(stacked, 0, len(batch)))
+
+    def _nonlinear(self, t: float, v: np.ndarray) -> np.ndarray:
+        total: np.ndarray | None = None
+        for part in (self.form.early, self.form.late):
+            if not part.rows:
+                continue
+            if part is self.form.late and self.uses_others:
+                v = self._completed(t, v)
+            rate = apply(self.rates[part], self._spectrum(part, t, v), self.dimension)
+            total = rate if total is None else total + rate
+        assert total is not None
+        return total
 
     def project(
         self, initial: Callable[..., list[Any]], bounds: np.ndarray
     ) -> np.ndarray:
         """Return the coefficients of the truncated series of the initial states."""
-        d = len(self.shape)
+        d = self.dimension
         fine = max(_FINE[d], 2 * self.shape[0])
         axes = [FourierAxis(float(a), float(b), fine).nodes for a, b in bounds]
         sampled = initial(*np.meshgrid(*axes, indexing="ij"))
         values = np.stack([np.broadcast_to(v, (fine,) * d) for v in sampled])
-        coefficients = scipy.fft.rfftn(values, axes=self.over)
-        return _resized(coefficients, (fine,) * d, self.shape)
+        return _resized(self._transform(values), (fine,) * d, self.shape)
 
-    def _nonlinear(self, t: float, v: np.ndarray) -> np.ndarray:
-        batch = v.shape[: -1 - len(self.shape)]
-        modes: tuple[Any, ...] = (slice(None),) * len(self.shape)
-        jets = v[..., self.jet_states, *modes] * self.jet_factors
-        values = scipy.fft.irfftn(jets, self.shape, self.over)
-        rows = np.moveaxis(values, len(batch), 0)
-        found = self.remainder.function(t, *self.where, *rows)
-        stacked = np.empty((*batch, len(found), *self.shape))
-        for i, value in enumerate(found):
-            stacked[..., i, *modes] = value
-        spectrum: np.ndarray = scipy.fft.rfftn(stacked, axes=self.over) * self.kept
-        if len(found) == v.shape[len(batch)]:
-            return spectrum
-        result = np.zeros_like(v)
-        result[..., list(self.remainder.states), *modes] = spectrum
-        return result
 
-    def step(self, t: float, v: np.ndarray) -> np.ndarray:
-        """Return the coefficients one step later."""
-        full, half, q, f1, f2, f3 = self.weights
-        if not self.remainder.states:
-            linear: np.ndarray = full * v
-            return linear
-        middle = t + self.h / 2
-        n0 = self._nonlinear(t, v)
-        a = half * v + q * n0
-        na = self._nonlinear(middle, a)
-        nb = self._nonlinear(middle, half * v + q * na)
-        nc = self._nonlinear(t + self.h, half * a + q * (2 * nb - n0))
-        result: np.ndarray = full * v + f1 * n0 + f2 * (na + nb) + f3 * nc
-        return result
+def _pseudo_inverse(matrices: np.ndarray) -> np.ndarray:
+    """Return the inverse of each matrix (…, n, n), by least squares if it has none.
+
+    Rows are scaled first: they are equations, of whatever size.
+    """
+    scale = np.abs(matrices).max(axis=-1, keepdims=True)
+    scale[scale == 0] = 1.0
+    scaled = matrices / scale
+    singular = np.abs(np.linalg.det(scaled)) < _SINGULAR
+    scaled[singular] = np.eye(matrices.shape[-1])
+    result: np.ndarray = np.linalg.inv(scaled)
+    result[singular] = np.linalg.pinv(matrices[singular] / scale[singular])
+    result /= np.swapaxes(scale, -2, -1)
+    return result
 
 
 @functools.lru_cache(maxsize=4)
-def _batch_form(problem: Problem) -> tuple[_Split, _Remainder]:
-    """Return the split of a problem for batches; symbolic work is done once for each.
+def _batch_form(problem: Problem) -> _Compiled:
+    """Return the form of a problem for batches; symbolic work is done once for each.
 
     Many batches of one family share it, and at a coarse resolution it would take longer
     than they do.
     """
-    require_supported(FourierETDRK4(), problem)
-    if problem.dimension != 1 or len(problem.fields) != 1:
+    require_supported(FourierPseudospectral(), problem)
+    form = _analyse(problem)
+    if problem.dimension != 1 or len(form.unknowns) != 1:
         raise UnsupportedProblemError(
-            f"FourierETDRK4 cannot take {problem.name!r} in batches: it has "
-            f"{len(problem.fields)} fields and {problem.dimension} space "
+            f"FourierPseudospectral cannot take {problem.name!r} in batches: it has "
+            f"{len(form.unknowns)} unknowns and {problem.dimension} space "
             "coordinates, and one of each is supported."
         )
-    form = _split(problem)
-    return form, _Remainder.of(problem, form)
-
-
-def _etd_weights(linear: np.ndarray, h: float) -> tuple[np.ndarray, ...]:
-    """Return `e^{hL}, e^{hL/2}` and the weights Q, f₁, 2f₂, f₃ of the four stages.
-
-    The cancellation of the formulas near hL = 0 is avoided by Cauchy's mean over a
-    circle around each hL.
-    """
-    z = h * linear
-    mean = [np.zeros_like(z) for _ in range(4)]
-    for k in range(_CONTOUR):
-        r = z + np.exp(2j * np.pi * (k + 0.5) / _CONTOUR)
-        e = np.exp(r)
-        terms = (
-            (np.exp(r / 2) - 1) / r,
-            (-4 - r + e * (4 - 3 * r + r**2)) / r**3,
-            2 * (2 + r + e * (r - 2)) / r**3,
-            (-4 - 3 * r - r**2 + e * (4 - r)) / r**3,
-        )
-        for m, term in zip(mean, terms, strict=True):
-            m += (term if np.iscomplexobj(m) else term.real) * (h / _CONTOUR)
-    return np.exp(z), np.exp(z / 2), *mean
+    return _Compiled.of(problem, form)
 
 
 def _resized(

@@ -54,7 +54,7 @@ STARTS = (
     Start("finite-difference", {"order": 2}, max_rungs=4),
     Start("finite-difference", {"order": 4}, max_rungs=4),
     Start("finite-difference", {"points": 9, "stencil": "chebyshev"}, max_rungs=3),
-    Start("fourier", {"points": 32, "steps": 40}, max_rungs=4),
+    Start("fourier", {"points": 32, "steps": 40, "scheme": "etdrk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 40, "scheme": "if-rk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 80, "scheme": "sbdf2"}, max_rungs=4),
     Start("finite-element", {"element": "P1", "steps": 10}),

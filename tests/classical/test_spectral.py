@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.classical.spectral import FourierETDRK4, _etd_weights, _split
+from pinnsuite.classical.spectral import FourierPseudospectral
+from pinnsuite.classical.splitting import split
 from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.problem import (
     Box,
@@ -31,14 +32,17 @@ from pinnsuite.solver import Batched, Refinable
 
 t, x, y = coordinates("t x y")
 u, v = field_of("u", t, x), field_of("v", t, x)
-w = field_of("w", t, x, y)
+w, ψ, p = (field_of(n, t, x, y) for n in ("w", "ψ", "p"))
+a, b = field_of("a", t, x, y), field_of("b", t, x, y)
+PLANE = (x, y)
 LINE = Interval(x, 0, 2)
 TORUS = Box((x, 0, 1), (y, 0, 2))
 SHORT = TimeInterval(t, 0, 0.5, 5)
 
 
-def forced(name, fields, equations, domain=LINE):
-    conditions = [Initial(f, 0) for f in fields]
+def forced(name, fields, equations, domain=LINE, orders=None):
+    starts = zip(fields, orders or [1] * len(fields), strict=True)
+    conditions = [Initial(f, 0, k) for f, order in starts for k in range(order)]
     conditions += [Periodic(s) for s in domain.coordinates]
     problem = Problem(name, fields, equations, conditions, domain, SHORT)
     return manufacture(problem, smooth_field(problem))
@@ -73,8 +77,66 @@ PROBLEMS = {
             [D(w, t) - laplacian(w, (x, y)) / 100 + w**3 - w],
             TORUS,
         ),
+        forced(
+            "schrödinger",
+            [u, v],
+            [
+                D(u, t) + D(v, x, 2) / 5 + (u**2 + v**2) * v,
+                D(v, t) - D(u, x, 2) / 5 - (u**2 + v**2) * u,
+            ],
+        ),
+        forced(
+            "chemical potential",
+            [u, v],
+            [D(u, t) - D(v, x, 2) / 50, v - u**3 + u + D(u, x, 2) / 100],
+            orders=[1, 0],
+        ),
+        forced(
+            "damped wave",
+            [u],
+            [D(u, t, 2) + D(u, t) / 5 - D(u, x, 2) + sp.sin(u)],
+            orders=[2],
+        ),
+        forced(
+            "long waves",
+            [u],
+            [D(u, t) + D(u, x) + u * D(u, x) - D(u, t, x, 2) / 10],
+        ),
+        forced(
+            "varying inertia",
+            [u, v],
+            [
+                (2 + sp.sin(sp.pi * x)) * D(u, t) + D(v, t) - D(u, x, 2) / 20,
+                D(v, t) - D(u, t) - D(v, x, 2) / 20,
+            ],
+        ),
+        forced(
+            "vorticity and streamfunction",
+            [w, ψ],
+            [
+                D(w, t)
+                + D(ψ, y) * D(w, x)
+                - D(ψ, x) * D(w, y)
+                - laplacian(w, PLANE) / 50,
+                laplacian(ψ, PLANE) + w,
+            ],
+            TORUS,
+            orders=[1, 0],
+        ),
+        forced(
+            "velocity and pressure",
+            [a, b, p],
+            [
+                D(f, t) + a * D(f, x) + b * D(f, y) + D(p, z) - laplacian(f, PLANE) / 50
+                for f, z in ((a, x), (b, y))
+            ]
+            + [D(a, x) + D(b, y)],
+            TORUS,
+            orders=[1, 1, 0],
+        ),
     ]
 }
+SCHEMES = {"etdrk4": 4, "if-rk4": 4, "sbdf2": 2}
 
 
 def error(problem, solver):
@@ -86,14 +148,16 @@ def error(problem, solver):
     return np.linalg.norm(found - exact) / np.linalg.norm(exact)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_error_falls_with_the_fourth_power_of_the_step(name):
+def test_the_error_falls_with_the_step_as_the_scheme_declares(name, scheme):
     problem = PROBLEMS[name]
-    solver = FourierETDRK4(points=32, steps=32)
+    steps = 128 if scheme == "sbdf2" else 32
+    solver = FourierPseudospectral(points=24, steps=steps, scheme=scheme)
     assert isinstance(solver, Refinable)
     observed = np.log2(error(problem, solver) / error(problem, solver.refined()))
-    assert solver.expected_order(problem) == 4
-    assert observed == pytest.approx(4, abs=0.1)
+    assert solver.expected_order(problem) == SCHEMES[scheme]
+    assert observed == pytest.approx(SCHEMES[scheme], abs=0.1)
 
 
 @pytest.mark.parametrize("points", [31, 32])
@@ -109,7 +173,7 @@ def test_linear_equations_with_constant_coefficients_are_solved_exactly(points):
         SHORT,
         exact={u: decay * sp.sin(wave)},
     )
-    assert error(problem, FourierETDRK4(points=points, steps=1)) < 1e-12
+    assert error(problem, FourierPseudospectral(points=points, steps=1)) < 1e-12
 
 
 def kuramoto_sivashinsky(num_outputs, end):
@@ -137,7 +201,7 @@ def test_kuramoto_sivashinsky_agrees_with_an_independent_reference():
         stored = np.load(file)
         times, nodes, values = stored["t"], stored["x"], stored["u"].T
     problem = kuramoto_sivashinsky(len(times), 1.0)
-    solution = FourierETDRK4(points=384, steps=8000).solve(problem).require_ok()
+    solution = FourierPseudospectral(points=384, steps=8000).solve(problem).require_ok()
     mesh = np.stack([m.ravel() for m in np.meshgrid(times, nodes, indexing="ij")], 1)
     found = solution.at(mesh)["u"].reshape(values.shape)
     assert np.linalg.norm(found - values) < 1e-6 * np.linalg.norm(values)
@@ -158,7 +222,7 @@ def test_a_kink_in_the_initial_state_is_projected_and_does_not_alias():
             Interval(x, -1, 1),
             SHORT,
         )
-        solution = FourierETDRK4(points=points, steps=1).solve(problem)
+        solution = FourierPseudospectral(points=points, steps=1).solve(problem)
         at = np.linspace(-1, 1, 301)
         return solution.at(np.stack([np.full(301, 0.5), at], 1))["u"]
 
@@ -167,28 +231,14 @@ def test_a_kink_in_the_initial_state_is_projected_and_does_not_alias():
     assert sampled < 1e-8
 
 
-def test_contour_weights_are_the_series_near_zero_and_the_formulas_far_from_it():
-    z = np.array([0.0, -1e-6, -30.0])
-    _, _, q, f1, f2, f3 = _etd_weights(z, 1.0)
-    np.testing.assert_allclose(
-        [q[0], f1[0], f2[0], f3[0]], [1 / 2, 1 / 6, 1 / 3, 1 / 6], rtol=1e-13
-    )
-    np.testing.assert_allclose(q[1], 0.5 + z[1] / 8, rtol=1e-12)
-    far = z[2]
-    np.testing.assert_allclose(q[2], (np.exp(far / 2) - 1) / far, rtol=1e-12)
-    np.testing.assert_allclose(
-        f1[2], (-4 - far + np.exp(far) * (4 - 3 * far + far**2)) / far**3, rtol=1e-12
-    )
-
-
-def test_the_linear_part_is_what_a_field_does_to_itself_with_constants():
-    form = _split(PROBLEMS["two fields"])
-    assert [sorted(j.orders for j in terms) for terms in form.linear] == [
-        [(0,), (2,)],
-        [(2,)],
+def test_the_linear_part_is_what_has_constant_coefficients():
+    form = split(PROBLEMS["two fields"])
+    assert [{(j.field, j.orders) for j in row.linear} for row in form.rows] == [
+        {(0, (0,)), (0, (2,))},
+        {(1, (2,)), (0, (2,))},
     ]
-    form = _split(PROBLEMS["variable coefficient"])
-    assert {j.orders: c for j, c in form.linear[0].items()} == {
+    (row,) = split(PROBLEMS["variable coefficient"]).rows
+    assert {j.orders: c for j, c in row.linear.items()} == {
         (1,): -1.0,
         (2,): pytest.approx(1 / 25),
     }
@@ -208,7 +258,7 @@ def family_member(num_outputs=11):
 def test_a_batch_is_its_members_one_by_one():
     nodes = 2 * np.arange(64) / 64
     states = np.stack([np.sin(np.pi * nodes), np.cos(2 * np.pi * nodes) / 2])
-    solver = FourierETDRK4(points=96, steps=160)
+    solver = FourierPseudospectral(points=96, steps=160)
     assert isinstance(solver, Batched)
     final = solver.solve_batch(family_member(), states)
     single = solver.solve(family_member()).require_ok()
@@ -223,7 +273,7 @@ def test_the_error_of_a_batch_falls_with_the_resolution():
     nodes = 2 * np.arange(128) / 128
     states = np.stack([np.sin(np.pi * nodes), np.cos(np.pi * nodes) ** 2])
     ladder = [
-        FourierETDRK4(points=n, steps=s).solve_batch(family_member(), states)
+        FourierPseudospectral(points=n, steps=s).solve_batch(family_member(), states)
         for n, s in ((48, 80), (96, 160), (192, 320), (384, 640))
     ]
     errors = [np.linalg.norm(rung - ladder[-1]) for rung in ladder[:-1]]
@@ -231,13 +281,13 @@ def test_the_error_of_a_batch_falls_with_the_resolution():
 
 
 def test_batches_take_one_field_on_a_line():
-    with pytest.raises(UnsupportedProblemError, match="2 fields"):
-        FourierETDRK4().solve_batch(PROBLEMS["two fields"], np.zeros((1, 8)))
+    with pytest.raises(UnsupportedProblemError, match="2 unknowns"):
+        FourierPseudospectral().solve_batch(PROBLEMS["two fields"], np.zeros((1, 8)))
 
 
 def test_output_times_are_met_exactly_and_doubling_halves_the_step():
     outputs = np.linspace(0, 1, 8)
-    steps = [FourierETDRK4(steps=s)._steps(outputs) for s in (1, 7, 8, 16, 20)]
+    steps = [FourierPseudospectral(steps=s)._steps(outputs) for s in (1, 7, 8, 16, 20)]
     assert [n for n, _ in steps] == [1, 1, 2, 4, 4]
     assert all(n * h == pytest.approx(1 / 7) for n, h in steps)
 
@@ -251,7 +301,7 @@ def test_values_that_are_not_finite_are_a_status():
         LINE,
         SHORT,
     )
-    solution = FourierETDRK4(points=32, steps=100).solve(problem)
+    solution = FourierPseudospectral(points=32, steps=100).solve(problem)
     assert solution.status is Status.NAN
     assert not solution.fields
     assert "more steps" in solution.sentence
@@ -259,7 +309,9 @@ def test_values_that_are_not_finite_are_a_status():
 
 def test_the_budget_ends_the_run():
     problem = kuramoto_sivashinsky(3, 1.0)
-    solution = FourierETDRK4(points=128, steps=100_000).solve(problem, budget=0.1)
+    solution = FourierPseudospectral(points=128, steps=100_000).solve(
+        problem, budget=0.1
+    )
     assert solution.status is Status.NOT_REACHED
     assert solution.cost.total < 2
 
@@ -285,9 +337,6 @@ REFUSED = {
         equation=D(w, t) - laplacian(w, (x, y)),
         domain=TORUS,
     ),
-    "second order in time": plain(
-        Initial(u, 0, order=1), Periodic(x), equation=D(u, t, 2) - D(u, x, 2)
-    ),
     "coefficients k are unknown": plain(
         Periodic(x),
         Observed(u, [[0.1, 0.1]], [0.0]),
@@ -299,9 +348,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("reason", REFUSED)
 def test_refusals_name_the_part(reason):
-    assert reason in FourierETDRK4().why_not(REFUSED[reason])
+    assert reason in FourierPseudospectral().why_not(REFUSED[reason])
     with pytest.raises(UnsupportedProblemError, match=reason):
-        FourierETDRK4().solve(REFUSED[reason])
+        FourierPseudospectral().solve(REFUSED[reason])
 
 
 @pytest.mark.parametrize(
@@ -310,8 +359,9 @@ def test_refusals_name_the_part(reason):
         ({"points": 3}, "points is 3"),
         ({"steps": 0}, "steps is 0"),
         ({"dealias": "3/2"}, "Unknown fourier option dealias: '3/2'"),
+        ({"scheme": "rk4"}, "Unknown fourier option scheme: 'rk4'"),
     ],
 )
 def test_options_are_checked(options, message):
     with pytest.raises(OptionError, match=message):
-        FourierETDRK4(**options)
+        FourierPseudospectral(**options)

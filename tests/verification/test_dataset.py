@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.classical.spectral import FourierETDRK4
+from pinnsuite.classical.spectral import FourierPseudospectral
 from pinnsuite.errors import (
     OptionError,
     SolveError,
@@ -18,7 +18,7 @@ from pinnsuite.problem.family import Uniform
 from pinnsuite.verification.dataset import dataset, family_reference, initial_states
 from tests.etdrk4 import BurgersETDRK4
 
-SOLVER = FourierETDRK4(points=64, steps=40)
+SOLVER = FourierPseudospectral(points=64, steps=40)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_random_field_has_the_stated_variance():
 
 def test_the_error_estimate_holds_the_true_error(family):
     reference = family_reference(family, SOLVER, tolerance=1e-6)
-    finest = FourierETDRK4(points=512, steps=640)
+    finest = FourierPseudospectral(points=512, steps=640)
     truth = dataset(family, family.test, finest).outputs
     error = np.linalg.norm(reference.outputs - truth, axis=1)
     relative = (error / np.linalg.norm(truth, axis=1)).max()
@@ -95,7 +95,7 @@ def test_the_reference_says_how_it_was_made(family):
     rungs = reference.info["rungs"]
     assert rungs == sorted(rungs, reverse=True)
     assert rungs[-1] == reference.error_estimate
-    assert "FourierETDRK4" in reference.info["solver"]
+    assert "FourierPseudospectral" in reference.info["solver"]
     assert reference.info["cpu_s"] > 0
 
 

@@ -57,6 +57,17 @@ def test_error_estimate_of_a_ladder_is_the_error(tmp_path):
     )
 
 
+def test_the_error_estimate_is_in_the_norm_of_the_problem(tmp_path):
+    problem = cooling(norm="L1")
+    truth = reference(problem, cache=tmp_path)
+    points = common_support(problem).points
+    exact = sp.lambdify((t, x), EXACT)(*points.T)
+    values = truth.fields(common_support(problem))["u"].ravel()
+    true = np.abs(values - exact).sum() / np.abs(exact).sum()
+    assert truth.error_estimate["u"] == pytest.approx(true, rel=0.15)
+    assert truth.hash != reference(cooling(), cache=tmp_path).hash
+
+
 def test_a_closed_form_is_exact(tmp_path):
     problem = cooling(exact={u: EXACT})
     truth = reference(problem, cache=tmp_path)
@@ -123,11 +134,11 @@ def test_judging_the_reference_solver_gives_its_known_error(tmp_path):
 
 def test_kuramoto_sivashinsky_agrees_with_an_independent_computation():
     """Against the 512 x 251 values that JAXPI and PINNacle ship, good to 5e-9."""
-    from pinnsuite.classical.spectral import FourierETDRK4
+    from pinnsuite.classical.spectral import FourierPseudospectral
 
     data = np.load(data_file("external/kuramoto_sivashinsky.npz"))
     problem = load("kuramoto_sivashinsky")
-    solution = FourierETDRK4(points=384, steps=12800).solve(problem.without_answer())
+    solution = FourierPseudospectral(points=384, steps=12800).solve(problem.without_answer())
     times, nodes = data["t"].ravel(), data["x"].ravel()
     # Our own output times; between them the solution is interpolated.
     shared = np.isin(times.round(9), problem.time.outputs.round(9))
