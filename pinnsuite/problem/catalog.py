@@ -46,6 +46,11 @@ def problem_folder() -> Path:
     return _shipped("problems")
 
 
+def reference_folder() -> Path:
+    """Return the folder of the references that come with the package."""
+    return _shipped("data") / "references"
+
+
 def data_file(name: str) -> Path:
     """Return the path of a data file that comes with the package.
 
@@ -99,6 +104,28 @@ class Entry:
         """The first line of the statement."""
         return self.statement.partition("\n")[0]
 
+    @property
+    def is_shipped(self) -> bool:
+        """It stands in the package's own catalogue."""
+        return self.path.resolve().is_relative_to(problem_folder().resolve())
+
+    @property
+    def group(self) -> str:
+        """The folder that it stands in, its subject."""
+        return self.path.parent.name
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default arguments, as a problem made with them notes them."""
+        return _plain(
+            {
+                name: parameter.default
+                for name, parameter in inspect.signature(
+                    self.function()
+                ).parameters.items()
+                if parameter.default is not parameter.empty
+            }
+        )
+
     def make(self, **parameters: Any) -> AnyProblem:
         """Call the function, check its arguments and note them in the problem.
 
@@ -127,16 +154,19 @@ class Entry:
                 f"{self.path}: {self.name}() returned {type(made).__name__}, not a "
                 f"{self.returns}."
             )
-        plain = {
-            k: v if isinstance(v, int | float | str | bool) else str(v)
-            for k, v in bound.arguments.items()
-        }
-        return replace(made, parameters=plain)
+        return replace(made, parameters=_plain(bound.arguments))
 
     def function(self) -> Callable[..., AnyProblem]:
         """Load the file and return the function."""
         function: Callable[..., AnyProblem] = getattr(load_file(self.path), self.name)
         return function
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        k: v if isinstance(v, int | float | str | bool) else str(v)
+        for k, v in arguments.items()
+    }
 
 
 def load_file(path: Path) -> Any:

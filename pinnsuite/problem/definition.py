@@ -252,7 +252,7 @@ class Problem:
         """
         if self.accuracy is not None:
             return self.accuracy
-        is_hard = self.dimension > 2 or getattr(self, "norm", "L2") == "L1"
+        is_hard = self.dimension > 2 or self.norm == "L1"
         return 1e-3 if is_hard else 1e-5
 
     def conditions_of(self, cls: type[Any]) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,15 @@ from pinnsuite.verification.ladder import (
     studies,
 )
 
-TARGET = 1e-5
-"""A ladder stops when its error estimate is this small, …"""
+BUDGET = 120.0
+"""A ladder ends at the error that its problem claims, or before it would take more CPU
+seconds than this in all."""
 
-BUDGET = 60.0
-"""… or when the next rung would take more CPU seconds than this."""
+
+PACKAGES = ("pinnsuite", "numpy", "scipy", "sympy", "scikit-fem")
+"""Whose versions are kept with a stored reference."""
+
+Fields = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +73,13 @@ class Reference:
         The problem's numbers of interest.
     cross_check
         How far a second classical solver is away, where one was asked.
+    external
+        Relative difference from values that others computed, by field; empty where
+        there are none or nobody asked.
+    solver, options
+        What solved the last rung of a ladder, by its name and with all options.
+    is_stored
+        It was read from a file.
     """
 
     kind: str
@@ -81,6 +94,15 @@ class Reference:
     cost: float = 0.0
     quantities: Mapping[str, float] = field(default_factory=dict)
     cross_check: CrossCheck | None = None
+    external: Mapping[str, float] = field(default_factory=dict)
+    solver: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_stored: bool = False
+
+    @property
+    def study_s(self) -> float:
+        """CPU seconds of all rungs together."""
+        return sum((r.cpu_s for r in self.rungs), 0.0) or self.cost
 
     @property
     def coefficients(self) -> Mapping[str, float]:
@@ -112,9 +134,15 @@ class Reference:
 
 
 def reference(
-    problem: Problem, *, cache: Path | None = None, progress: Progress = silent
+    problem: Problem,
+    *,
+    cache: Path | None = None,
+    fresh: bool = False,
+    progress: Progress = silent,
 ) -> Reference:
     """Return the reference of `problem`: exact, evaluated, or a classical ladder.
+
+    A stored one is taken if there is one: from `data/references`, then from the cache.
 
     Parameters
     ----------
@@ -122,6 +150,8 @@ def reference(
         With its `exact` or `reference`; without either a ladder is chosen.
     cache
         Folder of stored references, by default the user's cache.
+    fresh
+        Whether to compute it anew, whatever is stored.
     progress
         Told about each rung.
 
@@ -130,35 +160,82 @@ def reference(
     TruthError
         If no classical solver takes the problem, or its ladder does not converge.
     """
-    folder = store.default_folder() if cache is None else cache
     support = common_support(problem)
     ladder = ladder_of(problem)
-    content = {
-        "schema": 2,
-        "definition": problem.definition_hash,
-        "support": [list(support.shape), float(support.points.sum())],
-        "judged": list(problem.judged_names),
-        "norm": problem.norm,
-        "quantities": sorted(problem.quantities),
-        "how": "known" if ladder is None else [ladder.solver, dict(ladder.options)],
-    }
-    key = store.key_of(content)
-    found = store.fetch(folder, key)
+    key = _key(problem, support, ladder)
+    found = None if fresh else _stored(problem, key, cache)
     if found is not None:
-        return _from_cache(key, *found)
+        return found
     if ladder is None:
         made = _known(problem, support, key)
     else:
         made = _climbed(problem, ladder, support, key, progress)
-    about = {
-        "part": made.part("").model_dump(),
-        "quantities": dict(made.quantities),
-    }
-    store.store(folder, key, made.solution, about)
+    keep(made, cache=cache)
     return made
 
 
-def _from_cache(key: str, solution: Solution, about: dict[str, Any]) -> Reference:
+def stored_reference(
+    problem: Problem, *, cache: Path | None = None
+) -> Reference | None:
+    """Return the reference of `problem` if it is stored, without computing it."""
+    key = _key(problem, common_support(problem), ladder_of(problem))
+    return _stored(problem, key, cache)
+
+
+def keep(made: Reference, *, cache: Path | None = None) -> None:
+    """Write a reference, with what is known of it by now, into the cache."""
+    folder = store.default_folder() if cache is None else cache
+    store.store(folder, made.hash, made.solution, _about(made))
+
+
+def ship(problem: Problem, made: Reference) -> dict[str, Any]:
+    """Write a reference into the catalogue's data; return its entry for the pin."""
+    estimate = made.error_estimate
+    return store.ship(problem.name, made.hash, made.solution, estimate, _about(made))
+
+
+def evaluate_at(problem: Problem, made: Reference, points: np.ndarray) -> Fields:
+    """Return the fields of a reference at points, to its own accuracy.
+
+    The last rung of a stored ladder is solved again: a file holds values, no basis.
+
+    Raises
+    ------
+    SolveError
+        If that solve fails.
+    """
+    if made.solution.evaluator is not None:
+        return made.solution.at(points)
+    if problem.exact is not None:
+        return exact_evaluator(problem)(points)
+    if isinstance(problem.reference, Evaluated):
+        return problem.reference.evaluate(points)
+    solver = make_solver(made.solver, made.options)
+    solution: Solution = solver.solve(problem.without_answer())
+    return solution.require_ok().at(points)
+
+
+def _key(problem: Problem, support: Support, ladder: Ladder | None) -> str:
+    content = {
+        "schema": 3,
+        "definition": problem.definition_hash,
+        # Digits that do not depend on the machine.
+        "support": [list(support.shape), f"{support.points.sum():.6e}"],
+        "judged": list(problem.judged_names),
+        "norm": problem.norm,
+        "claim": problem.claim,
+        "quantities": sorted(problem.quantities),
+        "how": "known" if ladder is None else [ladder.solver, dict(ladder.options)],
+    }
+    return store.key_of(content)
+
+
+def _stored(problem: Problem, key: str, cache: Path | None) -> Reference | None:
+    folder = store.default_folder() if cache is None else cache
+    found = store.fetch_shipped(problem.name, key) or store.fetch(folder, key)
+    if found is None:
+        return None
+    solution, about = found
     part = ReferencePart.model_validate(about["part"])
     return Reference(
         kind=part.kind,
@@ -173,7 +250,23 @@ def _from_cache(key: str, solution: Solution, about: dict[str, Any]) -> Referenc
         cost=part.cost,
         quantities=about["quantities"],
         cross_check=None if part.cross_check is None else of_part(part.cross_check),
+        external=about["external"],
+        solver=about["solver"],
+        options=about["options"],
+        is_stored=True,
     )
+
+
+def _about(made: Reference) -> dict[str, Any]:
+    """Return what is kept beside the fields: the study, and who made it."""
+    return {
+        "part": made.part("").model_dump(),
+        "quantities": dict(made.quantities),
+        "external": dict(made.external),
+        "solver": made.solver,
+        "options": dict(made.options),
+        "versions": {p: metadata.version(p) for p in PACKAGES},
+    }
 
 
 def _known(problem: Problem, support: Support, key: str) -> Reference:
@@ -247,7 +340,7 @@ def _climbed(
     order = first.expected_order(asked)
     needed = needed_rungs(order)
     rungs = ascend(
-        asked, first, support, target=TARGET, budget=BUDGET, progress=progress
+        asked, first, support, target=problem.claim, budget=BUDGET, progress=progress
     )
     if len(rungs) < needed:
         raise TruthError(
@@ -313,5 +406,11 @@ def _from_rungs(
         cost=best.cpu_s,
         quantities={
             k: float(q(best.solution.at)) for k, q in problem.quantities.items()
+        },
+        solver=ladder.solver,
+        options={
+            f.name: getattr(best.solver, f.name)
+            for f in fields_of(best.solver)  # type: ignore[arg-type]
+            if f.init
         },
     )
