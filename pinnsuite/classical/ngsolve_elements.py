@@ -31,6 +31,7 @@ from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.domain import Box, Domain, PlanarDomain
 from pinnsuite.problem.jets import is_linear, jacobian
 from pinnsuite.problem.outline import Arc, Curve, Segment
+from pinnsuite.problem.tables import Tabulated
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
 from pinnsuite.solution.support import common_support
@@ -314,9 +315,32 @@ def _untranslated(expression: sp.Basic) -> sp.Basic | None:
             sp.logic.boolalg.Boolean | sp.functions.elementary.piecewise.ExprCondPair,
         ):
             continue
+        if isinstance(part, Tabulated) and _is_voxel(part):
+            continue
         if not isinstance(part, (*_PLAIN, *_BRANCHES, *_FUNCTIONS)):
             return part
     return None
+
+
+def _is_voxel(table: Any) -> bool:
+    """Say whether a table is uniform along its axes, and read in the same way."""
+    uniform = all(np.allclose(np.diff(a), a[1] - a[0]) for a in table.axes)
+    return uniform and set(table.methods) in ({"nearest"}, {"linear"})
+
+
+def _voxels(table: Any, arguments: Sequence[Any]) -> Any:
+    import ngsolve
+
+    is_linear = "linear" in table.methods
+    # A nearest value reaches half a step to either side of its node.
+    margins = [0.0 if is_linear else (a[1] - a[0]) / 2 for a in table.axes]
+    return ngsolve.VoxelCoefficient(
+        tuple(float(a[0] - m) for a, m in zip(table.axes, margins, strict=True)),
+        tuple(float(a[-1] + m) for a, m in zip(table.axes, margins, strict=True)),
+        np.ascontiguousarray(table.values.T),
+        linear=is_linear,
+        trafocf=ngsolve.CoefficientFunction(tuple(arguments)),
+    )
 
 
 def _coefficient(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
@@ -338,6 +362,8 @@ def _coefficient(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
         if isinstance(e, sp.Piecewise):
             return branches(e.args)
         parts = [translate(a) for a in e.args]
+        if isinstance(e, Tabulated):
+            return _voxels(e, parts)
         if isinstance(e, sp.Add):
             return sum(parts[1:], parts[0])
         if isinstance(e, sp.Mul):

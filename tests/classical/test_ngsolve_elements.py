@@ -25,7 +25,9 @@ from pinnsuite.problem import (
     laplacian,
     load,
     manufacture,
+    tabulated,
 )
+from pinnsuite.problem.jets import numpy_function
 from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.verification.reference import exact_evaluator
 
@@ -139,6 +141,10 @@ def test_flow_is_solved_with_the_pressure_of_mean_zero():
     assert abs(float(solution.fields["p"].mean())) < 0.05
 
 
+AXES = (np.linspace(0, 1, 5), np.linspace(-0.5, 1, 4))
+NUMBERS = np.random.default_rng(1).uniform(1, 2, (5, 4))
+
+
 @pytest.mark.parametrize(
     "expression",
     [
@@ -147,6 +153,9 @@ def test_flow_is_solved_with_the_pressure_of_mean_zero():
         sp.Piecewise((x, (x > 0.3) & (y < 0.5)), (y**2, x <= 0.3), (sp.pi, True)),
         sp.Abs(x - y) + sp.Max(x, y, sp.Rational(1, 2)) - sp.Min(x, y),
         sp.Heaviside(x - 0.4) + sp.sign(y - 0.6),
+        tabulated("a", AXES, NUMBERS)(x, y),
+        tabulated("a", AXES, NUMBERS, "linear")(x, y - x / 2),
+        tabulated("a", AXES[1:], NUMBERS[0])(y),
         sp.erf(x) + sp.atan(y) + (1 + x) ** sp.Rational(2, 3),
     ],
 )
@@ -155,7 +164,7 @@ def test_coefficients_have_the_values_of_their_expressions(expression):
     points = np.random.default_rng(0).uniform(0.01, 0.99, (50, 2))
     made = _coefficient(expression, {x: ngsolve.x, y: ngsolve.y})
     seen = np.asarray(made(mesh(*np.ascontiguousarray(points.T)))).ravel()
-    wanted = sp.lambdify((x, y), expression, modules=["scipy", "numpy"])(*points.T)
+    wanted = numpy_function((x, y), [expression])(*points.T)[0]
     np.testing.assert_allclose(seen, wanted, rtol=1e-12, atol=1e-12)
 
 
