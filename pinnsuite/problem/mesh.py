@@ -189,7 +189,7 @@ class Mesh:
             )
         edges, edge_of_cell = edges_of_cells(self.cells)
         middles = self.points[edges].mean(axis=1)
-        curved = _rows_in(edges, np.sort(self.curved_edges, axis=1))
+        curved = rows_in(edges, np.sort(self.curved_edges, axis=1))
         if len(curved):
             middles[curved] = self.curved_midpoints
         new = len(self.points) + edge_of_cell
@@ -206,20 +206,9 @@ class Mesh:
             ]
         count = len(children)
         cells = np.stack([np.stack(c, axis=1) for c in children], axis=1)
-        start, end = self.curved_edges.T
-        middle = len(self.points) + curved
-        halves = np.concatenate(
-            [np.stack([start, middle], 1), np.stack([end, middle], 1)]
-        )
         vertices = np.concatenate([self.points, middles])
-        if self.project is not None and len(curved):
-            midpoints = self.project(vertices[halves].mean(axis=1))
-        else:
-            # The points at a quarter of the parabola through a, m, b from either end.
-            a, m, b = self.points[start], self.curved_midpoints, self.points[end]
-            quarters = [0.375 * a + 0.75 * m - 0.125 * b]
-            quarters += [0.375 * b + 0.75 * m - 0.125 * a]
-            midpoints = np.concatenate(quarters) if len(curved) else m
+        everywhere = np.arange(len(self.curved_edges))
+        halves, midpoints = self.halved_curves(everywhere, len(self.points) + curved)
         return Mesh(
             points=vertices,
             cells=cells.reshape(-1, self.dimension + 1),
@@ -236,10 +225,32 @@ class Mesh:
             project=self.project,
         )
 
+    def halved_curves(self, which: Array, middles: Array) -> tuple[Array, Array]:
+        """Return the halves (2k, 2) of curved edges, and the points in their middle.
+
+        Parameters
+        ----------
+        which
+            Indices of k curved edges.
+        middles
+            The vertices that their midpoints have become: (k,).
+        """
+        start, end = self.curved_edges[which].T
+        halves = np.concatenate(
+            [np.stack([start, middles], 1), np.stack([end, middles], 1)]
+        )
+        a, m, b = self.points[start], self.curved_midpoints[which], self.points[end]
+        if self.project is not None and len(which):
+            chords = np.concatenate([a + m, b + m]) / 2
+            return halves, self.project(chords)
+        # The points at a quarter of the parabola through a, m, b from either end.
+        quarters = [0.375 * a + 0.75 * m - 0.125 * b, 0.375 * b + 0.75 * m - 0.125 * a]
+        return halves, np.concatenate(quarters)
+
     def _refined_facets(self, facets: Array, edges: Array) -> Array:
         if self.dimension == 1:
             return facets.copy()
-        middle = len(self.points) + _rows_in(edges, np.sort(facets, axis=1))
+        middle = len(self.points) + rows_in(edges, np.sort(facets, axis=1))
         halves = [[facets[:, 0], middle], [middle, facets[:, 1]]]
         return np.stack([np.stack(h, axis=1) for h in halves], axis=1).reshape(-1, 2)
 
@@ -249,7 +260,7 @@ def _sorted_rows(facets: Array) -> Array:
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def _rows_in(table: Array, rows: Array) -> Array:
+def rows_in(table: Array, rows: Array) -> Array:
     """Return the index of each sorted pair of `rows` in the sorted `table`: (k,)."""
     base = int(table.max()) + 1
     keys = table[:, 0] * base + table[:, 1]
