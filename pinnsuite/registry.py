@@ -78,6 +78,13 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "ngsolve",
         "finite elements of high order in the plane by NGSolve, if it is installed",
     ),
+    "complementarity": SolverEntry(
+        "pinnsuite.classical.complementarity:Complementarity",
+        "classical",
+        ("pde",),
+        "scipy",
+        "variational inequalities (Obstacle) on intervals and rectangles",
+    ),
     "ode": SolverEntry(
         "pinnsuite.classical.ode:ODESolver",
         "classical",

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from pinnsuite.problem.definition import Ladder, Problem
 from pinnsuite.registry import SOLVERS, make_solver, solver_class
 from pinnsuite.solution.record import CrossCheckPart
-from pinnsuite.solution.support import common_support
+from pinnsuite.solution.support import Support, common_support
 from pinnsuite.solver import Refinable
 from pinnsuite.verification.ladder import (
     ascend,
@@ -26,9 +26,6 @@ from pinnsuite.verification.ladder import (
     needed_rungs,
     studies,
 )
-
-if TYPE_CHECKING:
-    from pinnsuite.verification.reference import Reference
 
 BUDGET = 20.0
 """CPU seconds for the second solution."""
@@ -53,6 +50,17 @@ CANDIDATES: tuple[Ladder, ...] = (
     Ladder("ode", {"method": "LSODA", "rtol": 1e-9, "atol": 1e-11}),
 )
 """Where second solutions start, in order of preference."""
+
+
+class Checked(Protocol):
+    """What is checked: a `Reference`."""
+
+    @property
+    def error_estimate(self) -> Mapping[str, float]:
+        """Relative error by field."""
+
+    def fields(self, support: Support) -> dict[str, np.ndarray]:
+        """Return the values at the points of `support`."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def of_part(part: CrossCheckPart) -> CrossCheck:
 
 
 def cross_check(
-    problem: Problem, reference: Reference, *, budget: float = BUDGET
+    problem: Problem, reference: Checked, *, budget: float = BUDGET
 ) -> CrossCheck | None:
     """Solve `problem` once more, by another classical method than its reference.
 

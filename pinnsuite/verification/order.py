@@ -59,6 +59,7 @@ STARTS = (
     Start("fourier", {"points": 32, "steps": 80, "scheme": "sbdf2"}, max_rungs=4),
     Start("finite-element", {"element": "P1", "steps": 10}),
     Start("finite-element", {"element": "P2", "steps": 20}),
+    Start("complementarity", {"points": 41, "steps": 20}, max_rungs=4),
     Start("ode", {"method": "Radau"}, max_rungs=3, fixed_step=True),
     Start("ode", {"method": "DOP853", "rtol": 1e-5, "atol": 1e-7}, max_rungs=4),
     Start("ode", {"method": "LSODA", "rtol": 1e-5, "atol": 1e-7}, max_rungs=4),
