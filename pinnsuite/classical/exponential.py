@@ -1,7 +1,7 @@
 """Time stepping of `v_t = L v + N(t, v)`, one scalar or small matrix L a mode.
 
-Axes of modes come last: v has shape (…, n, *modes), a matrix (m, n, *modes), or
-(n, *modes) if it is diagonal.
+The states come first: v has shape (n, *modes), a matrix (m, n, *modes), or (n, *modes)
+if it is diagonal.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ class Scheme(Protocol):
         """Return v one step later."""
 
 
-def apply(matrix: np.ndarray, v: np.ndarray, dimension: int) -> np.ndarray:
-    """Return the product of a matrix a mode and v, with `dimension` axes of modes."""
-    if matrix.ndim == dimension + 1:
+def apply(matrix: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Return the product of a matrix a mode and v.
+
+    With a single state v may have one more axis, of members that share the matrix.
+    """
+    if matrix.ndim <= v.ndim:
         product: np.ndarray = matrix * v
         return product
-    axis = -dimension - 1
-    columns = np.split(v, v.shape[axis], axis)
-    total = matrix[:, 0] * columns[0]
-    for j, column in enumerate(columns[1:], 1):
-        total += matrix[:, j] * column
+    total = matrix[:, 0] * v[0]
+    for j in range(1, len(v)):
+        total += matrix[:, j] * v[j]
     return total
 
 
@@ -102,17 +103,17 @@ def phi_functions(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return half, phi
 
 
-def _flattened(linear: np.ndarray, dimension: int) -> np.ndarray:
-    """Return L with one axis of modes, first; see `_shaped`."""
-    if linear.ndim == dimension + 1:
+def _flattened(linear: np.ndarray, axes: int) -> np.ndarray:
+    """Return L, which has `axes` axes of modes, with a single one that comes first."""
+    if linear.ndim == axes + 1:
         return linear.reshape(-1)
     n = len(linear)
     return np.moveaxis(linear.reshape(n, n, -1), -1, 0)
 
 
-def _shaped(function: np.ndarray, linear: np.ndarray, dimension: int) -> np.ndarray:
+def _shaped(function: np.ndarray, linear: np.ndarray, axes: int) -> np.ndarray:
     """Return a function of the flattened L in the shape of L."""
-    if linear.ndim == dimension + 1:
+    if linear.ndim == axes + 1:
         return function.reshape(linear.shape)
     return np.ascontiguousarray(np.moveaxis(function, 0, -1)).reshape(linear.shape)
 
@@ -127,10 +128,10 @@ class ETDRK4:
     order = 4.0
 
     def __init__(
-        self, linear: np.ndarray, h: float, dimension: int, nonlinear: Nonlinear | None
+        self, linear: np.ndarray, h: float, axes: int, nonlinear: Nonlinear | None
     ) -> None:
-        self.h, self.dimension, self.nonlinear = h, dimension, nonlinear
-        half, whole = phi_functions(h * _flattened(linear, dimension))
+        self.h, self.nonlinear = h, nonlinear
+        half, whole = phi_functions(h * _flattened(linear, axes))
         e, p1, p2, p3 = whole
         weights = (
             e,
@@ -140,24 +141,24 @@ class ETDRK4:
             2 * h * (p2 - 2 * p3),
             h * (4 * p3 - p2),
         )
-        self.weights = [_shaped(w, linear, dimension) for w in weights]
+        self.weights = [_shaped(w, linear, axes) for w in weights]
 
     def step(self, t: float, v: np.ndarray) -> np.ndarray:
         """Return v one step later."""
         full, half, q, f1, f2, f3 = self.weights
-        d, n = self.dimension, self.nonlinear
+        n = self.nonlinear
         if n is None:
-            return apply(full, v, d)
+            return apply(full, v)
         middle = t + self.h / 2
         n0 = n(t, v)
-        base = apply(half, v, d)
-        a = base + apply(q, n0, d)
+        base = apply(half, v)
+        a = base + apply(q, n0)
         na = n(middle, a)
-        nb = n(middle, base + apply(q, na, d))
-        nc = n(t + self.h, apply(half, a, d) + apply(q, 2 * nb - n0, d))
-        result: np.ndarray = apply(full, v, d) + apply(f1, n0, d)
-        result += apply(f2, na + nb, d)
-        result += apply(f3, nc, d)
+        nb = n(middle, base + apply(q, na))
+        nc = n(t + self.h, apply(half, a) + apply(q, 2 * nb - n0))
+        result: np.ndarray = apply(full, v) + apply(f1, n0)
+        result += apply(f2, na + nb)
+        result += apply(f3, nc)
         return result
 
 
@@ -173,25 +174,25 @@ class IFRK4:
     order = 4.0
 
     def __init__(
-        self, linear: np.ndarray, h: float, dimension: int, nonlinear: Nonlinear | None
+        self, linear: np.ndarray, h: float, axes: int, nonlinear: Nonlinear | None
     ) -> None:
-        self.h, self.dimension, self.nonlinear = h, dimension, nonlinear
-        half, whole = phi_functions(h * _flattened(linear, dimension))
-        self.half = _shaped(half[0], linear, dimension)
-        self.full = _shaped(whole[0], linear, dimension)
+        self.h, self.nonlinear = h, nonlinear
+        half, whole = phi_functions(h * _flattened(linear, axes))
+        self.half = _shaped(half[0], linear, axes)
+        self.full = _shaped(whole[0], linear, axes)
 
     def step(self, t: float, v: np.ndarray) -> np.ndarray:
         """Return v one step later."""
-        d, n, h = self.dimension, self.nonlinear, self.h
+        n, h = self.nonlinear, self.h
         if n is None:
-            return apply(self.full, v, d)
-        base = apply(self.half, v, d)
+            return apply(self.full, v)
+        base = apply(self.half, v)
         n0 = n(t, v)
-        na = n(t + h / 2, base + h / 2 * apply(self.half, n0, d))
+        na = n(t + h / 2, base + h / 2 * apply(self.half, n0))
         nb = n(t + h / 2, base + h / 2 * na)
-        nc = n(t + h, apply(self.half, base + h * nb, d))
-        result: np.ndarray = apply(self.full, v + h / 6 * n0, d) + h / 6 * nc
-        result += h / 3 * apply(self.half, na + nb, d)
+        nc = n(t + h, apply(self.half, base + h * nb))
+        result: np.ndarray = apply(self.full, v + h / 6 * n0) + h / 6 * nc
+        result += h / 3 * apply(self.half, na + nb)
         return result
 
 
@@ -206,17 +207,17 @@ class SBDF2:
     order = 2.0
 
     def __init__(
-        self, linear: np.ndarray, h: float, dimension: int, nonlinear: Nonlinear | None
+        self, linear: np.ndarray, h: float, axes: int, nonlinear: Nonlinear | None
     ) -> None:
-        self.h, self.dimension = h, dimension
+        self.h = h
         self.nonlinear = nonlinear or (lambda t, v: np.zeros_like(v))  # noqa: ARG005
-        z = h * _flattened(linear, dimension)
+        z = h * _flattened(linear, axes)
 
         def resolvent(shift: float) -> np.ndarray:
             if z.ndim == 1:
-                return _shaped(1 / (shift - z), linear, dimension)
+                return _shaped(1 / (shift - z), linear, axes)
             inverse = np.linalg.inv(shift * np.eye(z.shape[-1]) - z)
-            return _shaped(inverse, linear, dimension)
+            return _shaped(inverse, linear, axes)
 
         self.start, self.inverse = resolvent(1.0), resolvent(1.5)
         self.before: tuple[np.ndarray, np.ndarray] | None = None
@@ -225,11 +226,11 @@ class SBDF2:
         """Return v one step later; the steps must follow each other."""
         rate = self.nonlinear(t, v)
         if self.before is None:
-            result = apply(self.start, v + self.h * rate, self.dimension)
+            result = apply(self.start, v + self.h * rate)
         else:
             old, old_rate = self.before
             known = 2 * v - old / 2 + self.h * (2 * rate - old_rate)
-            result = apply(self.inverse, known, self.dimension)
+            result = apply(self.inverse, known)
         self.before = (v, rate)
         return result
 

@@ -7,7 +7,7 @@ M vanish.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,15 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
+class Term:
+    """`∂^orders expression`, a part of the remainder of row number `row`."""
+
+    row: int
+    orders: tuple[int, ...]
+    expression: sp.Expr
+
+
+@dataclass(frozen=True, eq=False)
 class Splitting:
     """A problem as rows in its unknowns.
 
@@ -74,10 +83,51 @@ class Splitting:
         places = {(s.field, s.order): i for i, s in enumerate(self.unknowns)}
         return [places[i, 0] for i in range(count)]
 
-    def needed(self, rows: Sequence[Row]) -> dict[sp.Symbol, Jet]:
-        """Return the jets that the remainders of `rows` hold."""
-        used = set().union(*(r.remainder.free_symbols for r in rows))
+    def needed(self, expressions: Iterable[sp.Expr]) -> dict[sp.Symbol, Jet]:
+        """Return the jets that the expressions hold."""
+        used = set().union(*(e.free_symbols for e in expressions))
         return {s: j for s, j in self.jets.items() if s in used}
+
+    def terms(self, rows: Sequence[int]) -> list[Term]:
+        """Return the remainders of `rows`, in the form that takes fewer transforms.
+
+        `uⁿ u_x` is `(uⁿ⁺¹)_x / (n + 1)`: one transform to and one from the nodes, where
+        the product takes three, unless u_x is needed elsewhere.
+        """
+        zero = (0,) * len(next(iter(self.jets.values())).orders)
+        plain = [Term(i, zero, self.rows[i].remainder) for i in rows]
+        conservative = [
+            Term(i, orders, e)
+            for i in rows
+            for orders, e in self._fluxes(self.rows[i].remainder).items()
+        ]
+
+        def transforms(terms: list[Term]) -> int:
+            return len(terms) + len(self.needed(t.expression for t in terms))
+
+        return min(plain, conservative, key=transforms)
+
+    def _fluxes(self, remainder: sp.Expr) -> dict[tuple[int, ...], sp.Expr]:
+        """Return functions whose derivatives of the given orders make `remainder`."""
+        values = {j.field: s for s, j in self.jets.items() if not any(j.orders)}
+        fluxes: dict[tuple[int, ...], sp.Expr] = {}
+        for term in sp.Add.make_args(remainder):
+            orders, density = self._flux(term, values)
+            fluxes[orders] = fluxes.get(orders, 0) + density
+        return fluxes
+
+    def _flux(
+        self, term: sp.Expr, values: Mapping[int, sp.Symbol]
+    ) -> tuple[tuple[int, ...], sp.Expr]:
+        slopes = [s for s in term.free_symbols if s in self.jets]
+        slopes = [s for s in slopes if sum(self.jets[s].orders) == 1]
+        if len(slopes) == 1:
+            (slope,) = slopes
+            u = values.get(self.jets[slope].field)
+            factor = term / slope
+            if u is not None and factor.free_symbols == {u} and factor.is_polynomial(u):
+                return self.jets[slope].orders, sp.integrate(factor, u)
+        return (0,) * len(next(iter(self.jets.values())).orders), term
 
     def matrices(
         self, waves: Sequence[np.ndarray], odd: Sequence[np.ndarray]
@@ -100,9 +150,9 @@ class Splitting:
         right = np.zeros((*waves[0].shape, n, m), dtype=complex)
         for i, row in enumerate(self.rows):
             for jet, factor in row.mass.items():
-                left[..., i, jet.field] += factor * symbol(jet, waves, odd)
+                left[..., i, jet.field] += factor * symbol(jet.orders, waves, odd)
             for jet, factor in row.linear.items():
-                term = factor * symbol(jet, waves, odd)
+                term = factor * symbol(jet.orders, waves, odd)
                 if row.constraint is not None:
                     left[..., i, jet.field] += term
                 elif jet.field < m:
@@ -113,7 +163,7 @@ class Splitting:
 
 
 def symbol(
-    jet: Jet, waves: Sequence[np.ndarray], odd: Sequence[np.ndarray]
+    orders: Sequence[int], waves: Sequence[np.ndarray], odd: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Return `Π (i k)^order`, the factor of a derivative.
 
@@ -121,7 +171,7 @@ def symbol(
     whose derivative, a sine, vanishes at the nodes.
     """
     result = np.ones(waves[0].shape, dtype=complex)
-    for order, k, k_odd in zip(jet.orders, waves, odd, strict=True):
+    for order, k, k_odd in zip(orders, waves, odd, strict=True):
         if order:
             result = result * (1j * (k_odd if order % 2 else k)) ** order
     return result
@@ -252,7 +302,8 @@ def _check_solvable(problem: Problem, splitting: Splitting) -> None:
         )
     inverse = np.linalg.inv(left)
     late = [i for i, r in enumerate(splitting.rows) if r.mass and r.remainder != 0]
-    for jet in splitting.needed([splitting.rows[i] for i in late]).values():
+    remainders = [splitting.rows[i].remainder for i in late]
+    for jet in splitting.needed(remainders).values():
         if jet.field >= m and np.abs(inverse[jet.field, late]).max() > 1e-10:
             name = splitting.unknowns[jet.field].name
             raise UnsupportedProblemError(
