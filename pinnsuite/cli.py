@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinnsuite.solution.record import Record
     from pinnsuite.suite.runner import Event
     from pinnsuite.suite.task import Task
+    from pinnsuite.verification.audit import Audit
 
 OK, NOT_OK, BAD_INPUT, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
@@ -156,17 +157,16 @@ def check(
     problems: Problems = None,
     as_json: Json = False,
 ) -> None:
-    """Check a problem before anything is solved; put its known solution into it."""
-    from pinnsuite.problem.definition import Problem
-    from pinnsuite.verification.check import check as check_problem
+    """Check a problem before anything is solved; put its known solution into it.
 
-    problem = _entry(target, problems).make(**_assignments(parameters))
-    if not isinstance(problem, Problem):
-        raise OptionError(
-            f"{problem.name!r} is a {type(problem).__name__}: it states data, and was "
-            "checked when it was made. `check` is for equations."
-        )
-    report = check_problem(problem)
+    Also whether a problem of the catalogue still states what the package vouches for.
+    """
+    from pinnsuite.verification.check import check as check_problem
+    from pinnsuite.verification.pinned import pin_of
+
+    entry = _entry(target, problems)
+    problem = entry.make(**_assignments(parameters))
+    report = check_problem(problem, pin=pin_of(entry, problem))
     if as_json:
         _print_json(
             {
@@ -467,43 +467,185 @@ def export(
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROBLEM]…", help="Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[PROBLEM]…", help="Names, or files of your own."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every problem of the catalogue.")
+    ] = False,
+    orders: Annotated[
+        bool,
+        typer.Option(
+            "--orders",
+            help="Measure the orders of classical solvers on manufactured solutions "
+            "instead.",
+        ),
+    ] = False,
     solver: Annotated[
-        list[str] | None, typer.Option(help="May be given again. Default: all.")
+        list[str] | None,
+        typer.Option(help="With --orders; may be given again. Default: all."),
+    ] = None,
+    parameters: Set = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compute anew what is stored.")
+    ] = False,
+    store: Annotated[
+        bool,
+        typer.Option(
+            "--store",
+            help="Accept statement and reference into data/references of the package.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML page, too.")
     ] = None,
     problems: Problems = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Audits at the same time.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure the order of classical solvers on manufactured solutions."""
+    """Hold references against what they claim; exit with 3 if one misses it.
+
+    A row for each problem: how the reference is got, its observed and declared order,
+    its error estimate, what a second solver and the values of others say of it. What
+    was computed is stored, so that the next call is quick and an interrupted one goes
+    on.
+    """
+    if not names and not every:
+        raise OptionError("Name the problems to verify, or say --all.")
+    if names and every:
+        raise OptionError("Name problems or say --all, not both.")
+    if solver and not orders:
+        raise OptionError("--solver goes with --orders: it says whose orders.")
+    chosen = _chosen(names, problems)
+    if orders:
+        ok = _verify_orders(chosen, solver, as_json)
+    else:
+        ok = _verify_references(
+            chosen, problems, parameters, fresh, store, out, jobs, as_json
+        )
+    if not ok:
+        raise typer.Exit(GATE_FAILED)
+
+
+def _chosen(names: list[str] | None, folder: Path | None) -> dict[str, Entry]:
+    """Return entries by what they are called on the command line."""
+    from pinnsuite.problem.catalog import entries
+
+    if names:
+        return {n: _entry(n, folder) for n in names}
+    return dict(entries(folder))
+
+
+def _verify_orders(
+    chosen: dict[str, Entry], solvers: list[str] | None, as_json: bool
+) -> bool:
     from dataclasses import asdict
 
-    from pinnsuite.problem.catalog import entries
     from pinnsuite.problem.definition import Problem
     from pinnsuite.registry import find_solver
     from pinnsuite.verification.order import verify as verify_orders
 
-    for name in solver or []:
+    for name in solvers or []:
         find_solver(name)
-    chosen = (
-        [_entry(n, problems) for n in names]
-        if names
-        else [e for e in entries(problems).values() if e.returns == "Problem"]
-    )
-    made = [e.make() for e in chosen]
+    made = [e.make() for e in chosen.values() if e.returns == "Problem"]
 
     def progress(fraction: float, note: str) -> None:
         _say(f"{fraction:4.0%} {note}")
 
     equations = [p for p in made if isinstance(p, Problem)]
-    found = verify_orders(equations, solver, progress=progress)
+    found = verify_orders(equations, solvers, progress=progress)
     rows = [_finite(asdict(row)) for row in found]
     if as_json:
         _print_json(rows)
     else:
         _print_table(rows)
-    if not all(row.is_ok for row in found):
-        raise typer.Exit(GATE_FAILED)
+    return all(row.is_ok for row in found)
+
+
+def _verify_references(
+    chosen: dict[str, Entry],
+    folder: Path | None,
+    parameters: list[str] | None,
+    fresh: bool,
+    store: bool,
+    out: Path | None,
+    jobs: int,
+    as_json: bool,
+) -> bool:
+    from pinnsuite.suite.audits import AuditTask, audit_all
+
+    given = _assignments(parameters)
+    where = None if folder is None else str(folder)
+    tasks = [
+        AuditTask(e.name, e.group, target, where, given, fresh, store)
+        for target, e in chosen.items()
+    ]
+    done = 0
+
+    def ended(row: Audit) -> None:
+        nonlocal done
+        done += 1
+        words = row.kind or "no reference"
+        if row.worst is not None:
+            words += f", error {row.worst:.1e} (claim {row.claim:.0e})"
+        faults = "".join(f"\n  FAULT {f}" for f in row.faults)
+        _say(f"[{done}/{len(tasks)}] {row.problem}: {words}{faults}")
+
+    try:
+        rows = audit_all(
+            tasks,
+            jobs=jobs,
+            started=lambda task: _say(f"{task.name} …"),
+            ended=ended,
+            progress=lambda task, note: _say(f"{task.name}: {note}"),
+        )
+    except KeyboardInterrupt:
+        _say("Interrupted; what was computed is kept, the next call goes on.")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        _print_json(
+            [
+                _finite(vars(r) | {"rungs": [g.model_dump() for g in r.rungs]})
+                for r in rows
+            ]
+        )
+    else:
+        _print_table([_audit_row(r) for r in rows])
+        for r in rows:
+            for fault in r.faults:
+                print(f"FAULT {r.problem}: {fault}")
+    if out is not None:
+        from pinnsuite.report.references import write_page
+
+        _say(str(write_page(rows, out)))
+    return all(r.is_ok for r in rows)
+
+
+def _audit_row(row: Audit) -> dict[str, Any]:
+    def number(value: float | None, digits: str = ".1e") -> str:
+        return "" if value is None else format(value, digits)
+
+    def pair(value: float | None, other: float | None, digits: str) -> str:
+        words = number(value, digits)
+        return f"{words} ({number(other, digits)})" if words and other else words
+
+    observed = pair(row.observed_order, row.expected_order, ".3g")
+    return {
+        "": "ok" if row.is_ok else "FAULT",
+        "problem": row.problem,
+        "reference": row.kind,
+        "order (declared)": observed,
+        "error": number(row.worst),
+        "claim": number(row.claim, ".0e"),
+        "norm": row.norm if row.kind not in ("data", "family") else "",
+        "CPU-s": number(row.cpu_s, ".3g") + (" stored" if row.is_stored else ""),
+        "second code (its error)": pair(
+            row.second_difference, row.second_estimate, ".1e"
+        ),
+        "others (their error)": pair(
+            row.external_difference, row.external_error, ".1e"
+        ),
+    }
 
 
 @app.command()

@@ -54,7 +54,12 @@ def test_problems_are_listed_with_what_they_are(command):
 
 def test_the_problems_of_a_folder_of_ones_own_are_listed(command):
     _, out, _ = command("list", "--problems", FILES, "--json")
-    assert [row["name"] for row in json.loads(out)] == ["tiny", "decay", "broken"]
+    assert [row["name"] for row in json.loads(out)] == [
+        "tiny",
+        "logistic",
+        "decay",
+        "broken",
+    ]
 
 
 def test_solvers_and_suites_are_listed(command):
@@ -132,9 +137,12 @@ def test_a_suite_is_run_and_a_contradicted_reference_fails_the_gate(command, tmp
         (["run", DECAY, "--solver", "ode", "--set", "rat=1"], "Did you mean 'rate'"),
         (["run", DECAY, "--solver", "ode", "--budget", "soon"], "no duration"),
         (["run", f"{FILES}/problems.py:broken"], "ZeroDivisionError"),
-        (["check", TINY], "`check` is for equations"),
+        (["verify"], "or say --all"),
+        (["verify", "wave", "--all"], "not both"),
+        (["verify", "wave", "--solver", "lines"], "--solver goes with --orders"),
+        (["verify", DECAY, "--store"], "not in the package's catalogue"),
         (["check", "burgers", "--set", "viscosity"], "write key=value"),
-        (["verify", "--solver", "linez"], "Did you mean 'lines'"),
+        (["verify", "wave", "--orders", "--solver", "linez"], "Did you mean 'lines'"),
         (["export", "nowhere"], "cannot be read"),
         (["list", "problems", "--problems", "nowhere"], "nowhere"),
     ],
@@ -150,7 +158,7 @@ def test_bad_input_is_one_clear_message_and_status_2(command, words, message):
 
 
 def test_orders_are_verified(command):
-    code, out, _ = command("verify", "wave", "--solver", "lines", "--json")
+    code, out, _ = command("verify", "wave", "--orders", "--solver", "lines", "--json")
     assert code == 0
     for row in json.loads(out):
         assert row["problem"] == "wave"
@@ -158,6 +166,24 @@ def test_orders_are_verified(command):
         assert {"expected_order", "observed_order", "error_estimate"} <= set(row)
         if row["expected_order"] is not None:
             assert abs(row["observed_order"] - row["expected_order"]) < 0.1
+
+
+def test_references_are_held_against_their_claims(command, tmp_path):
+    page = tmp_path / "page.html"
+    words = ("verify", f"{FILES}/problems.py:logistic", DECAY, "--out", page, "--json")
+    code, out, _ = command(*words)
+    assert code == 0
+    ladder, exact = json.loads(out)
+    assert ladder["kind"] == "ladder"
+    assert 0 < ladder["error_estimate"]["u"] <= ladder["claim"] == 1e-5
+    assert ladder["second_difference"] < 1e-5
+    assert exact["kind"] == "exact"
+    assert not any("FAULT" in line for line in page.read_text().splitlines())
+    # The same with a claim that the ladder misses, red on the page.
+    code, out, _ = command(*words[:-1], "--set", "accuracy=1e-15")
+    assert code == 3
+    assert "above the claim" in out
+    assert "FAULT" in page.read_text()
 
 
 def test_the_doctor_names_versions_and_faults(command, monkeypatch):

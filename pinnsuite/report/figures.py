@@ -244,8 +244,13 @@ def work_precision(
         )
 
 
-def convergence_plot(rungs: Sequence[Rung], expected: float | None) -> Picture | None:
-    """Draw how the reference's own error falls with its unknowns, if that is known."""
+def convergence_plot(
+    rungs: Sequence[Rung], expected: float | None, claim: float | None = None
+) -> Picture | None:
+    """Draw how the reference's own error falls with its unknowns, if that is known.
+
+    `claim` is the error that it promises to stay below.
+    """
     known = [(r.dofs, r.error) for r in rungs if r.error is not None and r.error > 0]
     if len(known) < 2:
         return None
@@ -261,8 +266,21 @@ def convergence_plot(rungs: Sequence[Rung], expected: float | None) -> Picture |
         ax.set_xticks([], minor=True)
         ax.margins(0.1)
         ax.grid(True)
+        if claim is not None:
+            ax.axhline(claim, color=_MUTED, ls="--", lw=1.0)
+            where = ("axes fraction", "data")
+            ax.annotate(
+                "claim",
+                (1, claim),
+                xycoords=where,
+                xytext=(-2, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=8,
+                color=_MUTED,
+            )
         ax.set_xlabel("unknowns" if by_dofs else "refinement")
-        ax.set_ylabel("change to the next rung")
+        ax.set_ylabel("change to the next rung" if claim is None else "error estimate")
         declared = "" if expected is None else f"; declared order {expected:g}"
         return _picture(
             figure,

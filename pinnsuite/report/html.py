@@ -6,12 +6,10 @@ import base64
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -26,7 +24,7 @@ from pinnsuite.compare.work_precision import (
     usable_error,
 )
 from pinnsuite.errors import DataError
-from pinnsuite.report import figures, tables
+from pinnsuite.report import figures, pages, tables
 from pinnsuite.report.results import Results, Run, read
 from pinnsuite.report.tables import Table
 from pinnsuite.solution.record import Record
@@ -79,7 +77,7 @@ def write_report(results_dir: Path, out: Path) -> Path:
             + "".join(f"\n{path}: {why}" for path, why in results.faults)
         )
     path = out / "report.html" if out.is_dir() else out
-    _write(path, page(results))
+    pages.write(path, page(results))
     return path
 
 
@@ -94,16 +92,8 @@ def page(results: Results) -> str:
         _section(f"p{k}", group, results) for k, group in enumerate(groups.values(), 1)
     ]
     overview = tables.runs(records)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["unbroken"] = _unbroken
-    environment.filters["short"] = _short
-    return environment.get_template("template.html.j2").render(
+    return pages.render(
+        "template.html.j2",
         title=results.root.name,
         sections=sections,
         machines=_machines(records),
@@ -132,31 +122,6 @@ CODES = {
     Code.INCOMPLETE: "something that a verdict needs is missing",
 }
 """The verdicts, for the legend."""
-
-
-def _short(value: object) -> str:
-    """Write a parameter, a number with six digits at most."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _unbroken(text: str) -> str:
-    """Keep numbers such as 2e-6 and their units on one line."""
-    text = re.sub(r"(\de)-(\d)", "\\1\u2011\\2", text)
-    return re.sub(r"(\d) (ns|µs|ms|s|min|h|%|seeds?)\b", "\\1\u00a0\\2", text)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _section(anchor: str, runs: Sequence[Run], results: Results) -> Section:

@@ -1,9 +1,9 @@
 """What runs in a fresh process of its own: `python -m pinnsuite.suite.child ORDER`.
 
 An order is a JSON file that says what to do: `expand` a suite, `prepare` the reference
-of a problem, `verify` a solver's order on it, or `run` a task. The answer is a JSON
-file too. Every error becomes an answer here, and here alone; its traceback goes to the
-log.
+of a problem, `audit` it, `verify` a solver's order on it, or `run` a task. The answer
+is a JSON file too. Every error becomes an answer here, and here alone; its traceback
+goes to the log.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def main(path: Path) -> None:
         "expand": _expand,
         "prepare": _prepare,
         "verify": _verify,
+        "audit": _audit,
         "run": _run,
     }
     job = jobs[order["do"]]
@@ -155,12 +156,15 @@ def _prepare(order: dict[str, Any]) -> str:
     """
     from pinnsuite.problem.definition import Problem
     from pinnsuite.solution import hdf5
-    from pinnsuite.suite.task import Task
+    from pinnsuite.suite.task import Task, entry_of
     from pinnsuite.verification.check import check
+    from pinnsuite.verification.pinned import pin_of
 
-    problem = Task(**order["task"]).make_problem()
+    task = Task(**order["task"])
+    problem = task.make_problem()
     if isinstance(problem, Problem):
-        report = check(problem, solvers=False)
+        pin = pin_of(entry_of(task.target, task.folder), problem)
+        report = check(problem, solvers=False, pin=pin)
         if report.faults:
             return json.dumps({"faults": list(report.faults)})
     try:
@@ -213,6 +217,24 @@ def _verify(order: dict[str, Any]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(answer, encoding="utf-8")
     return answer
+
+
+def _audit(order: dict[str, Any]) -> str:
+    """Hold a reference against its claim."""
+    from pinnsuite.suite.task import entry_of
+    from pinnsuite.verification.audit import audit
+
+    progress = _Progress(Path(order["answer"]).parent / "progress")
+    progress.begin()
+    row = audit(
+        entry_of(order["target"], order["folder"]),
+        order["parameters"],
+        fresh=order["fresh"],
+        store=order["store"],
+        progress=progress,
+    )
+    content = vars(row) | {"rungs": [r.model_dump() for r in row.rungs]}
+    return json.dumps(content, default=_plain)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def expand_apart(
         "is_large_ok": is_large_ok,
     }
     with tempfile.TemporaryDirectory() as place:
-        child = _Child(order, Path(place), "tasks.json", threads=1)
+        child = Child(order, Path(place), "tasks.json", threads=1)
         child.wait(EXPAND_LIMIT)
         answer = child.answer()
         if answer is None:
@@ -131,7 +131,7 @@ def expand_apart(
     return [Task(**t) for t in answer["tasks"]], answer["commit"]
 
 
-class _Child:
+class Child:
     """A process in a group of its own, with an order and an answer."""
 
     def __init__(
@@ -426,7 +426,7 @@ class _Supervisor:
             "references": str(self.out / "references"),
         }
         with tempfile.TemporaryDirectory() as place:
-            child = _Child(order, Path(place), "answer.json", task.threads)
+            child = Child(order, Path(place), "answer.json", task.threads)
             child.wait(REFERENCE_LIMIT, stop=self.stop, kill=self.kill)
             answer: dict[str, Any] | None = child.answer()
             if answer is not None:
@@ -459,7 +459,7 @@ class _Supervisor:
         }
         look = _Look(place / "progress", task, self.tell)
         try:
-            child = _Child(order, place, "run.json", task.threads)
+            child = Child(order, place, "run.json", task.threads)
             child.wait(task.time_limit, task.memory_limit, self.stop, self.kill, look)
         finally:
             with self.lock:
@@ -530,7 +530,7 @@ def _hindrance(
     return None
 
 
-def _end(child: _Child, task: Task) -> tuple[Status, str]:
+def _end(child: Child, task: Task) -> tuple[Status, str]:
     """Say how a process ended that wrote no record."""
     if child.ended_by == "interrupt":
         return Status.INTERRUPTED, Status.INTERRUPTED.sentence

@@ -98,6 +98,11 @@ def fetch_shipped(name: str, key: str) -> tuple[Solution, dict[str, Any]] | None
         return None
 
 
+def drop_shipped(file: str) -> None:
+    """Remove a reference that came with the package and is replaced."""
+    (reference_folder() / Path(file).name).unlink(missing_ok=True)
+
+
 def rounded(values: np.ndarray, relative: float) -> np.ndarray:
     """Return values rounded to a power of two below `relative` of their size."""
     size = float(np.sqrt(np.mean(np.square(values))))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pinnsuite.errors import UnsupportedProblemError
+from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.problem.conditions import (
     Boundary,
     Dirichlet,
@@ -17,10 +18,16 @@ from pinnsuite.problem.conditions import (
     normal,
 )
 from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.family import Family
 from pinnsuite.problem.form import classify
 from pinnsuite.problem.jets import lower, numpy_function
+from pinnsuite.problem.signal import TASKS, SignalProblem
 from pinnsuite.registry import SOLVERS, make_solver
+from pinnsuite.verification.pinned import Pin
 from pinnsuite.verification.residual import Finding, residual_findings
+
+if TYPE_CHECKING:
+    from pinnsuite.problem.catalog import AnyProblem
 
 NUM_SAMPLES = 512
 
@@ -55,21 +62,41 @@ class CheckReport:
         return not self.faults
 
 
-def check(problem: Problem, *, solvers: bool = True) -> CheckReport:
-    """Look at the form, the boundaries, the corners and the known solution.
+def check(
+    made: AnyProblem, *, solvers: bool = True, pin: Pin | None = None
+) -> CheckReport:
+    """Look at the form, the boundaries, the known solution and the pinned statement.
+
+    Of a family one member is looked at, of a signal what it holds.
 
     Parameters
     ----------
-    problem
+    made
         As the catalogue or the user made it, with its exact solution if it has one.
     solvers
         Whether to ask every solver if it can take the problem; this loads them all.
+    pin
+        What the package vouches for; see `pinned.pin_of`.
     """
-    lines = [*_form_lines(problem), *_boundary_lines(problem)]
+    faults = [] if pin is None else pin.faults(made)
+    pinned = "" if pin is None or faults else "as the package vouches for it"
+    if isinstance(made, SignalProblem):
+        lines = [*_signal_lines(made), *filter(None, [pinned])]
+        return CheckReport(made.name, tuple(lines), tuple(faults))
+    problem, lines = made, []
+    if isinstance(made, Family):
+        problem = made.member(0)
+        drawn = ", ".join(f"{k} ~ {d!r}" for k, d in made.distributions.items())
+        sizes = f"{made.num_train} to learn from and {made.num_test} to judge by"
+        lines = [f"family of {problem.name}: {drawn}", f"{sizes}; of member 0:"]
+    assert isinstance(problem, Problem)
+    lines += [*_form_lines(problem), *_boundary_lines(problem)]
     findings = residual_findings(problem)
-    faults = [_sentence(f) for f in findings if not f.is_ok]
+    faults += [_sentence(f) for f in findings if not f.is_ok]
     faults += _boundary_faults(problem)
     faults += _obstacle_faults(problem)
+    if pinned:
+        lines.append(pinned)
     if findings:
         worst = max(f.residual / f.tolerance for f in findings)
         lines.append(
@@ -81,10 +108,19 @@ def check(problem: Problem, *, solvers: bool = True) -> CheckReport:
             "no closed form: the reference comes from these equations by refinement, "
             "so it cannot reveal a wrong sign in them"
         )
-    takers = _solvers(problem) if solvers else {}
-    return CheckReport(
-        problem.name, tuple(lines), tuple(faults), tuple(findings), takers
-    )
+    takers = takers_of(made) if solvers else {}
+    return CheckReport(made.name, tuple(lines), tuple(faults), tuple(findings), takers)
+
+
+def _signal_lines(made: SignalProblem) -> list[str]:
+    given = ", ".join(f"{k} {v.shape}" for k, v in made.given.items())
+    truth = ", ".join(f"{k} {v.shape}" for k, v in (made.truth or {}).items())
+    return [
+        f"task {made.task!r}: {TASKS[made.task]}",
+        f"given: {given}; finite",
+        f"held back: {truth or 'nothing'}; judged by {made.metric}",
+        f"noise: {made.noise}; split: {made.split or 'not stated'}",
+    ]
 
 
 def _sentence(finding: Finding) -> str:
@@ -211,14 +247,24 @@ def _where(
     return np.hstack([times[:, None], space]), normals
 
 
-def _solvers(problem: Problem) -> dict[str, str | None]:
+def takers_of(made: AnyProblem) -> dict[str, str | None]:
+    """Return for each equation solver None, or why it cannot take the problem.
+
+    Solvers of other kinds of problems are left out. This loads all the others.
+    """
+    is_family = isinstance(made, Family)
+    problem = made.member(0) if isinstance(made, Family) else made
+    assert isinstance(problem, Problem)
+    kinds = {"family"} if is_family else {"pde", "dynamics", "inverse"}
     takers: dict[str, str | None] = {}
     for name, entry in SOLVERS.items():
-        if not {"pde", "dynamics", "inverse"} & set(entry.kinds):
+        if not kinds & set(entry.kinds):
             continue
         try:
             solver = make_solver(name, {})
-            takers[name] = solver.why_not(problem.without_answer())
-        except UnsupportedProblemError as error:
+            # An operator learns from pairs and asks nothing of the equations.
+            asks = hasattr(solver, "why_not")
+            takers[name] = solver.why_not(problem.without_answer()) if asks else None
+        except (UnsupportedProblemError, OptionError) as error:
             takers[name] = str(error)
     return takers

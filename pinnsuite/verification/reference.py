@@ -16,6 +16,7 @@ from pinnsuite.problem.definition import Evaluated, Ladder, Problem
 from pinnsuite.problem.jets import numpy_function
 from pinnsuite.registry import make_solver
 from pinnsuite.solution.cost import Clock
+from pinnsuite.solution.points import reporting
 from pinnsuite.solution.record import ReferencePart
 from pinnsuite.solution.record import Rung as RungPart
 from pinnsuite.solution.solution import Evaluator, Solution
@@ -78,6 +79,8 @@ class Reference:
         there are none or nobody asked.
     solver, options
         What solved the last rung of a ladder, by its name and with all options.
+    is_audited
+        The second solver and others' values have been asked.
     is_stored
         It was read from a file.
     """
@@ -97,6 +100,7 @@ class Reference:
     external: Mapping[str, float] = field(default_factory=dict)
     solver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_audited: bool = False
     is_stored: bool = False
 
     @property
@@ -197,21 +201,23 @@ def ship(problem: Problem, made: Reference) -> dict[str, Any]:
 def evaluate_at(problem: Problem, made: Reference, points: np.ndarray) -> Fields:
     """Return the fields of a reference at points, to its own accuracy.
 
-    The last rung of a stored ladder is solved again: a file holds values, no basis.
+    The last rung of a ladder is solved again where it is stored (a file holds values,
+    no basis) or does not report at the times that are asked for.
 
     Raises
     ------
     SolveError
         If that solve fails.
     """
-    if made.solution.evaluator is not None:
-        return made.solution.at(points)
     if problem.exact is not None:
         return exact_evaluator(problem)(points)
     if isinstance(problem.reference, Evaluated):
         return problem.reference.evaluate(points)
+    denser = reporting(problem, points)
+    if made.solution.evaluator is not None and denser is problem:
+        return made.solution.at(points)
     solver = make_solver(made.solver, made.options)
-    solution: Solution = solver.solve(problem.without_answer())
+    solution: Solution = solver.solve(denser.without_answer())
     return solution.require_ok().at(points)
 
 
@@ -253,6 +259,7 @@ def _stored(problem: Problem, key: str, cache: Path | None) -> Reference | None:
         external=about["external"],
         solver=about["solver"],
         options=about["options"],
+        is_audited=about["audited"],
         is_stored=True,
     )
 
@@ -265,6 +272,7 @@ def _about(made: Reference) -> dict[str, Any]:
         "external": dict(made.external),
         "solver": made.solver,
         "options": dict(made.options),
+        "audited": made.is_audited,
         "versions": {p: metadata.version(p) for p in PACKAGES},
     }
 

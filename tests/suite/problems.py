@@ -28,6 +28,20 @@ def tiny(noise: float = 0.1, num_points: int = 16) -> SignalProblem:
     )
 
 
+def logistic(accuracy: float = 1e-5) -> Problem:
+    """Logistic growth, u' = u (1 - u), u(0) = 1/10."""
+    (t,) = coordinates("t")
+    u = field_of("u", t)
+    return Problem(
+        name="logistic",
+        fields=[u],
+        equations=[D(u, t) - u * (1 - u)],
+        conditions=[Initial(u, 0.1)],
+        time=TimeInterval(t, 0, 5, 11),
+        accuracy=accuracy,
+    )
+
+
 def decay(rate: float = 1.0, claimed: float = 1.0) -> Problem:
     """Exponential decay, u' = -k u, u(0) = 1; `claimed` is the rate of the solution."""
     (t,) = coordinates("t")
