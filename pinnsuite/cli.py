@@ -573,8 +573,14 @@ def _verify_references(
     as_json: bool,
 ) -> bool:
     from pinnsuite.suite.audits import AuditTask, audit_all
+    from pinnsuite.verification.audit import require_shipped
 
     given = _assignments(parameters)
+    for entry in chosen.values():
+        if store:
+            require_shipped(entry)
+        if given:
+            entry.make(**given)
     where = None if folder is None else str(folder)
     tasks = [
         AuditTask(e.name, e.group, target, where, given, fresh, store)

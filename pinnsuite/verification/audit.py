@@ -122,11 +122,8 @@ def audit(
     OptionError
         If a problem that is not of the catalogue shall be stored.
     """
-    if store and not entry.is_shipped:
-        raise OptionError(
-            f"{entry.path} is not in the package's catalogue; --store writes into the "
-            "data of the package. Its reference is kept in the cache anyway."
-        )
+    if store:
+        require_shipped(entry)
     made = entry.make(**(parameters or {}))
     row = Audit(entry.name, entry.group, dict(made.parameters))
     pin = None if store else pin_of(entry, made)
@@ -151,6 +148,15 @@ def audit(
             shipped = {truth.hash: written}
         _accept(entry, made, shipped)
     return row
+
+
+def require_shipped(entry: Entry) -> None:
+    """Raise `OptionError` for a problem that is not of the package's catalogue."""
+    if not entry.is_shipped:
+        raise OptionError(
+            f"{entry.path} is not in the package's catalogue; --store writes into the "
+            "data of the package. Its reference is kept in the cache anyway."
+        )
 
 
 def _audited(entry: Entry, problem: Problem, truth: Reference) -> Reference:
