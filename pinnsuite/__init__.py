@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pinnsuite.problem import Ball as Ball
     from pinnsuite.problem import Box as Box
     from pinnsuite.problem import D as D
     from pinnsuite.problem import Difference as Difference
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "problem": (
+        "Ball",
         "Box",
         "D",
         "Difference",

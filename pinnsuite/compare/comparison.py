@@ -26,7 +26,7 @@ from pinnsuite.problem.jets import Jet, Lowered, lower, numpy_function
 from pinnsuite.problem.signal import SignalProblem
 from pinnsuite.solution.record import ErrorPart, FieldError, finite
 from pinnsuite.solution.solution import Evaluator, Solution
-from pinnsuite.solution.support import Grid, MeshNodes, Support
+from pinnsuite.solution.support import Grid, Support
 
 BOUNDARY_POINTS = 512
 """Points on each named boundary at which conditions are judged."""
@@ -244,7 +244,7 @@ def boundary_violation(problem: Problem, solution: Solution) -> float | None:
     conditions = problem.conditions_of(Dirichlet)
     if problem.domain is None or not conditions:
         return None
-    if solution.evaluator is None and isinstance(solution.support, MeshNodes):
+    if solution.evaluator is None and not isinstance(solution.support, Grid):
         return None
     known = {
         u.symbol: solution.coefficients.get(u.symbol.name, u.guess)
@@ -305,8 +305,8 @@ def _drift(
 
 
 def _space_weights(support: Support, num_times: int) -> np.ndarray:
-    if isinstance(support, MeshNodes):
-        return support.mesh.nodal_weights()
+    if not isinstance(support, Grid):
+        return support.space_weights
     # Time comes first and its first weight is a common factor of the first rows.
     rows = support.weights.reshape(num_times, -1)
     time = next(iter(support.axes.values()))
@@ -322,7 +322,7 @@ def _derivative(
     values = fields[problem.field_names[jet.field]]
     if not any(jet.orders):
         return values
-    if isinstance(support, MeshNodes):
+    if not isinstance(support, Grid):
         return None
     for k, (axis, order) in enumerate(
         zip(support.axes.values(), jet.orders, strict=True)
@@ -379,14 +379,13 @@ def _check_fields(
 
 
 def _same(one: Support, other: Support) -> bool:
-    if isinstance(one, MeshNodes) and isinstance(other, MeshNodes):
-        nodes = np.array_equal(one.mesh.points, other.mesh.points)
-        return nodes and one.shape == other.shape
     if isinstance(one, Grid) and isinstance(other, Grid):
         return list(one.axes) == list(other.axes) and all(
             np.array_equal(one.axes[k], other.axes[k]) for k in one.axes
         )
-    return False
+    if isinstance(one, Grid) or isinstance(other, Grid):
+        return False
+    return np.array_equal(one.nodes, other.nodes) and one.shape == other.shape
 
 
 __all__ = [

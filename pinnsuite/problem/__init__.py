@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pinnsuite.problem.manufactured import manufacture as manufacture
     from pinnsuite.problem.mesh_domain import MeshDomain as MeshDomain
     from pinnsuite.problem.signal import SignalProblem as SignalProblem
+    from pinnsuite.problem.solid import Ball as Ball
+    from pinnsuite.problem.solid import PerforatedBox as PerforatedBox
     from pinnsuite.problem.tables import tabulated as tabulated
 
 _PLACES = {
@@ -87,6 +89,7 @@ _PLACES = {
     "manufactured": ("manufacture",),
     "mesh_domain": ("MeshDomain",),
     "signal": ("SignalProblem",),
+    "solid": ("Ball", "PerforatedBox"),
     "tables": ("tabulated",),
 }
 """Which module defines which name; loaded when a name is first used."""

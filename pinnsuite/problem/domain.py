@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 
 from pinnsuite.errors import DefinitionError, MeshError, unknown_name
-from pinnsuite.problem import meshing
+from pinnsuite.problem import meshing, stuffing
 from pinnsuite.problem.mesh import Mesh
 from pinnsuite.problem.outline import (
     Arc,
@@ -32,6 +32,8 @@ from pinnsuite.problem.outline import (
 )
 
 _SOBOL_BLOCK = 64
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Piece(Protocol):
@@ -82,7 +84,8 @@ class _Face:
 class Domain(ABC):
     """A bounded closed set with named boundaries; see `Interval`, `Box`, `Disk`, ….
 
-    `a - b` removes one domain from another and `a | b` joins them (in the plane).
+    `a - b` removes one domain from another, in the plane or a ball from a box, and
+    `a | b` joins them, in the plane.
     """
 
     @property
@@ -163,7 +166,7 @@ class Domain(ABC):
 
     def contains(self, points: Array, tolerance: float = 1e-12) -> Array:
         """Return which points lie in the closed domain or nearer than `tolerance`."""
-        inside: Array = self.signed_distance(_points(self, points)) <= tolerance
+        inside: Array = self.signed_distance(checked_points(self, points)) <= tolerance
         return inside
 
     def sample_interior(self, n: int, seed: int) -> Array:
@@ -191,7 +194,7 @@ class Domain(ABC):
         points of a smaller `n` are the first ones of a larger `n`.
         """
         pieces = self._named(name)
-        samples = _sobol(max(1, self.dimension - 1), seed).random(_power_of_two(n))[:n]
+        samples = sobol_points(n, max(1, self.dimension - 1), seed)
         ends = np.cumsum([piece.measure for piece in pieces])
         ends /= ends[-1]
         owner = np.searchsorted(ends, samples[:, 0], side="right")
@@ -208,8 +211,14 @@ class Domain(ABC):
     def on_boundary(self, name: str, points: Array, tolerance: float) -> Array:
         """Return which points lie nearer than `tolerance` to a boundary: (n,)."""
 
-    def __sub__(self, other: Domain) -> Difference:
-        return Difference(self, other)
+    def __sub__(self, other: Domain) -> Domain:
+        return (
+            other._removed_from(self) if isinstance(other, Domain) else NotImplemented
+        )
+
+    def _removed_from(self, outer: Domain) -> Domain:
+        """Return `outer` without the inside of this domain."""
+        return Difference(outer, self)
 
     def __or__(self, other: Domain) -> Union:
         return Union(self, other)
@@ -239,19 +248,19 @@ class PlanarDomain(Domain):
 
     def signed_distance(self, points: Array) -> Array:
         """Return the distance to the outline, negative inside: (n,)."""
-        points = _points(self, points)
+        points = checked_points(self, points)
         distances, _ = nearest(self.pieces, points)
         return np.where(self._is_inside(points), -distances, distances)
 
     def project(self, points: Array) -> Array:
         """Return the nearest point of the outline to each point: (n, 2)."""
-        return nearest(self.pieces, _points(self, points))[1]
+        return nearest(self.pieces, checked_points(self, points))[1]
 
     def on_boundary(self, name: str, points: Array, tolerance: float) -> Array:
         """Return which points lie nearer than `tolerance` to a boundary: (n,)."""
         self._named(name)
         curves = [curve for curve in self.pieces if curve.name == name]
-        near: Array = nearest(curves, _points(self, points))[0] <= tolerance
+        near: Array = nearest(curves, checked_points(self, points))[0] <= tolerance
         return near
 
     def mesh(self, size: float) -> Mesh:
@@ -268,7 +277,7 @@ def _planar_mesh(domain: PlanarDomain, size: float) -> Mesh:
 
 @dataclass(frozen=True, init=False)
 class Box(Domain):
-    """The product of intervals `Box((x, 0, 1), (y, 0, 2))`, in 1 to 5 dimensions.
+    """The product of intervals `Box((x, 0, 1), (y, 0, 2))`, in 1 to 10 dimensions.
 
     Its sides are called "left", "right" (first coordinate), "bottom", "top" (second),
     "back", "front" (third), then "w_low", "w_high" after the coordinate's own name.
@@ -289,9 +298,9 @@ class Box(Domain):
         *ranges: tuple[sp.Symbol, float, float],
         names: Mapping[str, str] | None = None,
     ) -> None:
-        if not 1 <= len(ranges) <= 5:
+        if not 1 <= len(ranges) <= 10:
             raise DefinitionError(
-                f"A box has 1 to 5 coordinates, not {len(ranges)}: "
+                f"A box has 1 to 10 coordinates, not {len(ranges)}: "
                 "Box((x, 0, 1), (y, 0, 1))."
             )
         checked = []
@@ -302,7 +311,7 @@ class Box(Domain):
                     f"{entry!r}."
                 )
             checked.append(_range(*entry))
-        _check_distinct([symbol for symbol, _, _ in checked])
+        check_distinct([symbol for symbol, _, _ in checked])
         default = ["left", "right", "bottom", "top", "back", "front"]
         for symbol, _, _ in checked[3:]:
             default += [f"{symbol.name}_low", f"{symbol.name}_high"]
@@ -311,7 +320,7 @@ class Box(Domain):
         for side, name in names.items():
             if side not in default:
                 raise DefinitionError(unknown_name("side of the box", side, default))
-            _check_name(name)
+            check_name(name)
         sides = tuple(names.get(side, side) for side in default)
         object.__setattr__(self, "ranges", tuple(checked))
         object.__setattr__(self, "side_names", sides)
@@ -352,7 +361,7 @@ class Box(Domain):
 
     def signed_distance(self, points: Array) -> Array:
         """Return the distance to the boundary, negative inside: (n,)."""
-        points = _points(self, points)
+        points = checked_points(self, points)
         lower, upper = self.bounds.T
         excess = np.maximum(lower - points, points - upper)
         outside = np.linalg.norm(np.maximum(excess, 0.0), axis=1)
@@ -362,7 +371,7 @@ class Box(Domain):
     def project(self, points: Array) -> Array:
         """Return the nearest point of the boundary to each point: (n, d)."""
         lower, upper = self.bounds.T
-        feet: Array = np.clip(_points(self, points), lower, upper)
+        feet: Array = np.clip(checked_points(self, points), lower, upper)
         gaps = np.concatenate([feet - lower, upper - feet], axis=1)
         side = np.argmin(gaps, axis=1)
         rows, axes = np.arange(len(feet)), side % self.dimension
@@ -372,7 +381,7 @@ class Box(Domain):
     def on_boundary(self, name: str, points: Array, tolerance: float) -> Array:
         """Return which points lie nearer than `tolerance` to a boundary: (n,)."""
         self._named(name)
-        points = _points(self, points)
+        points = checked_points(self, points)
         near = np.zeros(len(points), dtype=bool)
         for k, side in enumerate(self.side_names):
             if side == name:
@@ -382,13 +391,22 @@ class Box(Domain):
                 near |= np.linalg.norm(points - feet, axis=1) <= tolerance
         return near
 
+    def nearest_sides(self, points: Array) -> Array:
+        """Return the name of the side nearest to each point inside: (n,)."""
+        gaps = np.abs(checked_points(self, points)[:, :, None] - self.bounds)
+        sides = gaps.reshape(len(points), -1).argmin(axis=1)
+        names: Array = np.array(self.side_names)[sides]
+        return names
+
     def mesh(self, size: float) -> Mesh:
-        """Return equal segments, or right triangles with alternating diagonals."""
+        """Return segments, right triangles, or tetrahedra of a body-centred lattice."""
         size = checked_size(size)
         if self.dimension == 1:
             return meshing.mesh_segment(self.bounds[0], self.side_names, size)
         if self.dimension == 2:
             return meshing.mesh_rectangle(self.bounds, self.side_names, size)
+        if self.dimension == 3:
+            return stuffing.mesh_solid(self.bounds, size, self.nearest_sides)
         raise MeshError(
             f"There is no mesher for a box in {self.dimension} dimensions: use a "
             "solver without a mesh, or build a pinnsuite Mesh of your own."
@@ -407,7 +425,7 @@ class Box(Domain):
         """Return the product of the intervals."""
         factors = [f"[{a:g}, {b:g}]" for _, a, b in self.ranges]
         if len(factors) > 1 and len(set(factors)) == 1:
-            return factors[0] + "²³⁴⁵"[len(factors) - 2]
+            return factors[0] + str(len(factors)).translate(_SUPERSCRIPTS)
         return " × ".join(factors)
 
 
@@ -435,13 +453,13 @@ class Disk(PlanarDomain):
     def __post_init__(self) -> None:
         check_plane(self.x, self.y)
         object.__setattr__(self, "center", _point("center of a disk", self.center))
-        radius = _number("radius of a disk", self.radius)
+        radius = checked_number("radius of a disk", self.radius)
         if radius <= 0.0:
             raise DefinitionError(
                 f"The radius of a disk must be positive, not {radius!r}."
             )
         object.__setattr__(self, "radius", radius)
-        _check_name(self.name)
+        check_name(self.name)
 
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
@@ -512,7 +530,7 @@ class Polygon(PlanarDomain):
                 f"each edge, or a single string; got {len(labels)}."
             )
         for label in labels:
-            _check_name(label)
+            check_name(label)
         _check_simple(corners)
         area = sum(c.green_area for c in _polygon_edges(corners, labels))
         if area < 0.0:
@@ -815,12 +833,13 @@ def _check_combinable(parts: Sequence[Domain]) -> None:
 
 def check_plane(x: sp.Symbol, y: sp.Symbol) -> None:
     """Raise DefinitionError unless `x` and `y` are two different symbols."""
-    _check_symbol(x)
-    _check_symbol(y)
-    _check_distinct([x, y])
+    check_symbol(x)
+    check_symbol(y)
+    check_distinct([x, y])
 
 
-def _check_symbol(symbol: object) -> None:
+def check_symbol(symbol: object) -> None:
+    """Raise DefinitionError unless `symbol` is a sympy symbol."""
     if not isinstance(symbol, sp.Symbol):
         raise DefinitionError(
             f"A coordinate must be a sympy Symbol, not {symbol!r}: "
@@ -828,19 +847,22 @@ def _check_symbol(symbol: object) -> None:
         )
 
 
-def _check_distinct(symbols: Sequence[sp.Symbol]) -> None:
+def check_distinct(symbols: Sequence[sp.Symbol]) -> None:
+    """Raise DefinitionError if two coordinates share a name."""
     if len({symbol.name for symbol in symbols}) != len(symbols):
         raise DefinitionError(f"Coordinates must differ; got {tuple(symbols)}.")
 
 
-def _check_name(name: object) -> None:
+def check_name(name: object) -> None:
+    """Raise DefinitionError unless `name` can name a boundary."""
     if not isinstance(name, str) or not name.strip():
         raise DefinitionError(
             f"The name of a boundary must be a non-empty string, not {name!r}."
         )
 
 
-def _number(what: str, value: Any) -> float:
+def checked_number(what: str, value: Any) -> float:
+    """Return a number as float; DefinitionError names `what` unless it is finite."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -857,13 +879,13 @@ def _point(what: str, value: Any) -> tuple[float, float]:
         raise DefinitionError(
             f"The {what} must be two numbers, not {value!r}."
         ) from None
-    return (_number(what, x), _number(what, y))
+    return (checked_number(what, x), checked_number(what, y))
 
 
 def _range(symbol: Any, lower: Any, upper: Any) -> tuple[sp.Symbol, float, float]:
-    _check_symbol(symbol)
-    a = _number(f"lower end of {symbol}", lower)
-    b = _number(f"upper end of {symbol}", upper)
+    check_symbol(symbol)
+    a = checked_number(f"lower end of {symbol}", lower)
+    b = checked_number(f"upper end of {symbol}", upper)
     if not a < b:
         raise DefinitionError(
             f"The lower end of {symbol} must be below the upper; got [{a!r}, {b!r}]."
@@ -878,7 +900,8 @@ def checked_size(size: float) -> float:
     return float(size)
 
 
-def _points(domain: Domain, points: Array) -> Array:
+def checked_points(domain: Domain, points: Array) -> Array:
+    """Return points as an array; DefinitionError unless they are (n, dimension)."""
     points = np.asarray(points, dtype=float)
     if points.ndim != 2 or points.shape[1] != domain.dimension:
         raise DefinitionError(
@@ -890,6 +913,12 @@ def _points(domain: Domain, points: Array) -> Array:
 
 def _symbol_names(domain: Domain) -> list[str]:
     return [symbol.name for symbol in domain.coordinates]
+
+
+def sobol_points(n: int, dimension: int, seed: int) -> Array:
+    """Return the first `n` points of a scrambled Sobol sequence: (n, dimension)."""
+    points: Array = _sobol(dimension, seed).random(_power_of_two(n))[:n]
+    return points
 
 
 def _sobol(dimension: int, seed: int) -> Any:

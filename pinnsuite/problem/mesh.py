@@ -29,11 +29,20 @@ def outer_facets(cells: Array) -> Array:
     facets = cells[:, _FACETS_OF_CELL[cells.shape[1] - 1]].reshape(
         -1, cells.shape[1] - 1
     )
-    _, index, count = np.unique(
-        np.sort(facets, axis=1), axis=0, return_index=True, return_counts=True
-    )
+    _, index, count = np.unique(_keys(facets), return_index=True, return_counts=True)
     outer: Array = facets[np.sort(index[count == 1])]
     return outer
+
+
+def _keys(rows: Array, base: int = 0) -> Array:
+    """Return one number for each set of vertices: (k,); `base` is above all of them.
+
+    Numbers sort much faster than rows, and in the same order.
+    """
+    base = base or int(rows.max(initial=0)) + 1
+    powers = base ** np.arange(rows.shape[1] - 1, -1, -1)
+    keys: Array = np.sort(rows, axis=1) @ powers
+    return keys
 
 
 def edges_of_cells(cells: Array) -> tuple[Array, Array]:
@@ -43,9 +52,11 @@ def edges_of_cells(cells: Array) -> tuple[Array, Array]:
         3: [[1, 2], [2, 0], [0, 1]],
         4: [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]],
     }[cells.shape[1]]
-    edges, inverse = np.unique(
-        np.sort(cells[:, pairs].reshape(-1, 2), axis=1), axis=0, return_inverse=True
+    base = int(cells.max(initial=0)) + 1
+    keys, inverse = np.unique(
+        _keys(cells[:, pairs].reshape(-1, 2), base), return_inverse=True
     )
+    edges = np.stack(np.divmod(keys, base), axis=1)
     return edges, inverse.reshape(len(cells), len(pairs))
 
 
@@ -74,7 +85,7 @@ class Mesh:
     regions
         Cell indices by name; may be empty.
     curved_edges, curved_midpoints
-        Edges (k, 2) that are parabolas in place of chords, and the points (k, 2) that
+        Edges (k, 2) that are parabolas in place of chords, and the points (k, d) that
         they pass through at half their parameter: quadratic (isoparametric) geometry.
     project
         Map of points near the boundary to their nearest points on the true boundary;
@@ -97,6 +108,8 @@ class Mesh:
     project: Callable[[Array], Array] | None = None
 
     def __post_init__(self) -> None:
+        if not len(self.curved_edges):
+            object.__setattr__(self, "curved_midpoints", np.zeros((0, self.dimension)))
         volumes = signed_volumes(self.points, self.cells)
         if np.any(volumes <= 0.0):
             raise MeshError(
@@ -178,40 +191,31 @@ class Mesh:
         )
 
     def refine(self) -> Mesh:
-        """Return the mesh with every cell divided into 2ᵈ, names kept (d ≤ 2).
+        """Return the mesh with every cell divided into 2ᵈ, names kept.
 
-        Red refinement: new vertices are the midpoints of the edges, and similar
-        triangles stay similar. The new vertices of curved edges lie on the curve.
+        Red refinement: new vertices are the midpoints of the edges, those of curved
+        edges lie on the curve. Similar triangles stay similar; the octahedron inside a
+        tetrahedron is divided along its shortest diagonal.
+        Source: J. Bey, Tetrahedral grid refinement, Computing 55 (1995) 355, DOI
+        10.1007/BF02238487.
         """
-        if self.dimension > 2:
-            raise MeshError(
-                "Only meshes of one or two dimensions are refined; supply a finer one."
-            )
         edges, edge_of_cell = edges_of_cells(self.cells)
         middles = self.points[edges].mean(axis=1)
         curved = rows_in(edges, np.sort(self.curved_edges, axis=1))
         if len(curved):
             middles[curved] = self.curved_midpoints
-        new = len(self.points) + edge_of_cell
-        old = self.cells
-        if self.dimension == 1:
-            children = [[old[:, 0], new[:, 0]], [new[:, 0], old[:, 1]]]
-        else:
-            opposite_0, opposite_1, opposite_2 = new.T
-            children = [
-                [old[:, 0], opposite_2, opposite_1],
-                [opposite_2, old[:, 1], opposite_0],
-                [opposite_1, opposite_0, old[:, 2]],
-                [opposite_0, opposite_1, opposite_2],
-            ]
-        count = len(children)
-        cells = np.stack([np.stack(c, axis=1) for c in children], axis=1)
         vertices = np.concatenate([self.points, middles])
+        cells = _children(self.cells, len(self.points) + edge_of_cell, vertices)
+        count = 2**self.dimension
         everywhere = np.arange(len(self.curved_edges))
-        halves, midpoints = self.halved_curves(everywhere, len(self.points) + curved)
+        curves, midpoints = self.halved_curves(everywhere, len(self.points) + curved)
+        if self.dimension == 3 and len(curved):
+            inner, inner_midpoints = self._curves_across_facets(edges, curved)
+            curves = np.concatenate([curves, inner])
+            midpoints = np.concatenate([midpoints, inner_midpoints])
         return Mesh(
             points=vertices,
-            cells=cells.reshape(-1, self.dimension + 1),
+            cells=cells,
             boundaries={
                 name: self._refined_facets(facets, edges)
                 for name, facets in self.boundaries.items()
@@ -220,7 +224,7 @@ class Mesh:
                 name: (count * chosen[:, None] + np.arange(count)).ravel()
                 for name, chosen in self.regions.items()
             },
-            curved_edges=halves,
+            curved_edges=curves,
             curved_midpoints=midpoints,
             project=self.project,
         )
@@ -250,9 +254,90 @@ class Mesh:
     def _refined_facets(self, facets: Array, edges: Array) -> Array:
         if self.dimension == 1:
             return facets.copy()
-        middle = len(self.points) + rows_in(edges, np.sort(facets, axis=1))
-        halves = [[facets[:, 0], middle], [middle, facets[:, 1]]]
-        return np.stack([np.stack(h, axis=1) for h in halves], axis=1).reshape(-1, 2)
+        start = len(self.points)
+        if self.dimension == 2:
+            middle = start + rows_in(edges, np.sort(facets, axis=1))
+            parts = [[facets[:, 0], middle], [middle, facets[:, 1]]]
+        else:
+            a, b, c = facets.T
+            ab, bc, ca = (
+                start + rows_in(edges, np.sort(np.stack(pair, axis=1), axis=1))
+                for pair in ((a, b), (b, c), (c, a))
+            )
+            parts = [[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]]
+        stacked = np.stack([np.stack(part, axis=1) for part in parts], axis=1)
+        return stacked.reshape(-1, self.dimension)
+
+    def _curves_across_facets(self, edges: Array, curved: Array) -> tuple[Array, Array]:
+        """Return the curves between midpoints in facets whose three sides are curved.
+
+        Without `project` they lie in the facet's quadratic triangle.
+        """
+        number = np.full(len(edges), -1)
+        number[curved] = np.arange(len(curved))
+        facets = np.concatenate(list(self.boundaries.values()))
+        pairs = [np.roll(facets, -k, axis=1)[:, :2] for k in range(3)]
+        sides = np.stack([rows_in(edges, np.sort(p, axis=1)) for p in pairs], axis=1)
+        sides = sides[(number[sides] >= 0).all(axis=1)]
+        curves, midpoints = [], []
+        for k in range(3):
+            first, second, third = (sides[:, (k + i) % 3] for i in range(3))
+            curves.append(len(self.points) + np.stack([first, second], axis=1))
+            m1, m2, m3 = (
+                self.curved_midpoints[number[side]] for side in (first, second, third)
+            )
+            # The point at (1/4, 1/2, 1/4) of the triangle.
+            ends = self.points[edges[third]].sum(axis=1)
+            middle = (m1 + m2) / 2 + m3 / 4 - ends / 8
+            midpoints.append(middle if self.project is None else self.project(middle))
+        return np.concatenate(curves), np.concatenate(midpoints)
+
+
+def _children(cells: Array, middle: Array, points: Array) -> Array:
+    """Return the 2ᵈ parts of each cell, one cell after the other: (2ᵈ m, d + 1).
+
+    Parameters
+    ----------
+    cells
+        Vertex indices, (m, d + 1).
+    middle
+        Indices of the midpoints of their edges, as `edges_of_cells` orders them.
+    points
+        Of the vertices and midpoints.
+    """
+    old = cells.T
+    if len(old) == 2:
+        (new,) = middle.T
+        parts = [[old[0], new], [new, old[1]]]
+    elif len(old) == 3:
+        opposite_0, opposite_1, opposite_2 = middle.T
+        parts = [
+            [old[0], opposite_2, opposite_1],
+            [opposite_2, old[1], opposite_0],
+            [opposite_1, opposite_0, old[2]],
+            [opposite_0, opposite_1, opposite_2],
+        ]
+    else:
+        m01, m02, m03, m12, m13, m23 = middle.T
+        parts = [
+            [old[0], m01, m02, m03],
+            [m01, old[1], m12, m13],
+            [m02, m12, old[2], m23],
+            [m03, m13, m23, old[3]],
+        ]
+        # Each diagonal, and the other four vertices around it.
+        around = np.stack(
+            [
+                np.stack([m01, m23, m02, m03, m13, m12]),
+                np.stack([m02, m13, m03, m01, m12, m23]),
+                np.stack([m03, m12, m01, m02, m23, m13]),
+            ]
+        )
+        lengths = np.sum((points[around[:, 0]] - points[around[:, 1]]) ** 2, axis=2)
+        low, high, *ring = around[lengths.argmin(axis=0), :, np.arange(len(cells))].T
+        parts += [[low, high, ring[k], ring[(k + 1) % 4]] for k in range(4)]
+    children = np.stack([np.stack(p, axis=1) for p in parts], axis=1)
+    return children.reshape(-1, len(old))
 
 
 def _sorted_rows(facets: Array) -> Array:
@@ -262,7 +347,6 @@ def _sorted_rows(facets: Array) -> Array:
 
 def rows_in(table: Array, rows: Array) -> Array:
     """Return the index of each sorted pair of `rows` in the sorted `table`: (k,)."""
-    base = int(table.max()) + 1
-    keys = table[:, 0] * base + table[:, 1]
-    found: Array = np.searchsorted(keys, rows[:, 0] * base + rows[:, 1])
+    base = int(table.max(initial=0)) + 1
+    found: Array = np.searchsorted(_keys(table, base), _keys(rows, base))
     return found

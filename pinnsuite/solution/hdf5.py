@@ -2,10 +2,11 @@
 
 Layout of a file::
 
-    /                attributes: schema, kind (grid or mesh), status, message
+    /                attributes: schema, kind (grid, mesh or cloud), status, message
     /axes/NAME       one increasing array a coordinate; a dimension scale on a grid
     /mesh/…          points, cells, boundaries/NAME, regions/NAME, curved_edges,
                      curved_midpoints (mesh nodes only)
+    /cloud/points    one row a point (clouds only)
     /fields/NAME     the values; the first axes are the support's
     /history/NAME    series over the iterations
     /document        JSON: order of the axes, coefficients, cost, details
@@ -30,7 +31,7 @@ from pinnsuite.errors import DataError, MeshError
 from pinnsuite.problem.mesh import Mesh
 from pinnsuite.solution.cost import Cost, PhaseCost
 from pinnsuite.solution.solution import Solution, Status
-from pinnsuite.solution.support import Grid, MeshNodes, Support
+from pinnsuite.solution.support import Grid, MeshNodes, PointCloud, Support
 
 SCHEMA = 1
 """Version of the layout; readers refuse a newer one."""
@@ -93,15 +94,17 @@ def load(path: Path) -> Solution:
 
 
 def _document(solution: Solution) -> str:
-    document = {
+    document: dict[str, Any] = {
         "axes": list(solution.support.axes),
         "coefficients": dict(solution.coefficients),
         "cost": {name: asdict(c) for name, c in solution.cost.phases.items()},
         "details": dict(solution.details),
     }
-    if isinstance(solution.support, MeshNodes):
+    if not isinstance(solution.support, Grid):
         document["space"] = list(solution.support.space)
         document["time"] = solution.support.time
+    if isinstance(solution.support, PointCloud):
+        document["measure"] = solution.support.measure
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.generic | np.ndarray):
@@ -117,7 +120,8 @@ def _document(solution: Solution) -> str:
 def _write(file: h5py.File, solution: Solution, document: str) -> None:
     support = solution.support
     file.attrs["schema"] = SCHEMA
-    file.attrs["kind"] = "grid" if isinstance(support, Grid) else "mesh"
+    kinds = {Grid: "grid", MeshNodes: "mesh", PointCloud: "cloud"}
+    file.attrs["kind"] = kinds[type(support)]
     file.attrs["status"] = solution.status.value
     file.attrs["message"] = solution.message
     file["document"] = document
@@ -130,6 +134,8 @@ def _write(file: h5py.File, solution: Solution, document: str) -> None:
         _put(group, {name: getattr(mesh, name) for name in parts})
         _put(group.create_group("boundaries"), mesh.boundaries)
         _put(group.create_group("regions"), mesh.regions)
+    if isinstance(support, PointCloud):
+        _put(file.create_group("cloud"), {"points": support.cloud})
     for values in _put(file.create_group("fields"), solution.fields).values():
         for k, scale in enumerate(scales.values()):
             values.dims[k].attach_scale(scale)
@@ -169,12 +175,17 @@ def _read(file: h5py.File) -> Solution:
             f"the axes are {sorted(axes)}, but the document names {document['axes']}."
         )
     support: Support
-    if file.attrs["kind"] == "mesh":
-        times = next(iter(axes.values()), None)
-        space = tuple(map(str, document["space"]))
-        support = MeshNodes(_mesh(file), space, times, str(document["time"]))
-    else:
+    if file.attrs["kind"] == "grid":
         support = Grid({name: axes[name] for name in document["axes"]})
+    else:
+        times = next(iter(axes.values()), None)
+        space, time = tuple(map(str, document["space"])), str(document["time"])
+        if file.attrs["kind"] == "mesh":
+            support = MeshNodes(_mesh(file), space, times, time)
+        else:
+            cloud = _array(_own(file, "cloud"), "points")
+            measure = float(document["measure"])
+            support = PointCloud(cloud, space, measure, times, time)
     fields = _arrays(file, "fields", support.shape)
     return Solution(
         support,

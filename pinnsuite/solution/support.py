@@ -1,4 +1,4 @@
-"""Where values live: tensor grids and mesh nodes, with quadrature weights."""
+"""Where values live: grids, mesh nodes and clouds of points, with their weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from pinnsuite.problem.signal import SignalProblem
 POINTS_PER_AXIS = {1: 257, 2: 65, 3: 17, 4: 9, 5: 7}
 """Comparison points along each axis of a box, by its dimension."""
 
-MESH_DIVISIONS = 48
+MESH_DIVISIONS = {2: 48, 3: 20}
 """Edges of a comparison mesh along the longest side of a domain that is no box."""
+
+CLOUD_POINTS = 4096
+"""Points of a cloud, where there is neither a grid of moderate size nor a mesh."""
 
 MAX_TIMES = 41
 """Comparison times at most; they are a subset of the problem's output times."""
@@ -62,8 +65,55 @@ class Grid:
         return weights
 
 
+class _Nodes:
+    """Points without order in space, at one or several times."""
+
+    times: np.ndarray | None
+    time: str
+
+    @property
+    def nodes(self) -> np.ndarray:
+        """The points in space, shape (nodes, d)."""
+        raise NotImplementedError
+
+    @property
+    def space_weights(self) -> np.ndarray:
+        """Quadrature weights in space, one a node."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a field on this support."""
+        nodes = (len(self.nodes),)
+        return nodes if self.times is None else (len(self.times), *nodes)
+
+    @property
+    def points(self) -> np.ndarray:
+        """All points as rows, time first, nodes fastest."""
+        nodes = self.nodes
+        if self.times is None:
+            return nodes
+        t = np.repeat(self.times, len(nodes))[:, None]
+        return np.hstack([t, np.tile(nodes, (len(self.times), 1))])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights in space, times trapezoidal weights in time."""
+        if self.times is None:
+            return self.space_weights
+        weights: np.ndarray = np.multiply.outer(
+            _trapezoid(self.times), self.space_weights
+        )
+        return weights.ravel()
+
+    @property
+    def axes(self) -> Mapping[str, np.ndarray]:
+        """The time axis, if any; nodes are no axis."""
+        return {} if self.times is None else {self.time: self.times}
+
+
 @dataclass(frozen=True, eq=False)
-class MeshNodes:
+class MeshNodes(_Nodes):
     """The nodes of a mesh, at one or several times.
 
     Attributes
@@ -85,43 +135,63 @@ class MeshNodes:
     time: str = "t"
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of a field on this support."""
-        nodes = (len(self.mesh.points),)
-        return nodes if self.times is None else (len(self.times), *nodes)
+    def nodes(self) -> np.ndarray:
+        """The vertices of the mesh, shape (nodes, d)."""
+        return self.mesh.points
 
     @property
-    def points(self) -> np.ndarray:
-        """All points as rows, time first, nodes fastest."""
-        nodes = self.mesh.points
-        if self.times is None:
-            return nodes
-        t = np.repeat(self.times, len(nodes))[:, None]
-        return np.hstack([t, np.tile(nodes, (len(self.times), 1))])
+    def space_weights(self) -> np.ndarray:
+        """The lumped mass of the nodes."""
+        return self.mesh.nodal_weights()
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud(_Nodes):
+    """Points that fill a domain evenly, all of the same weight.
+
+    For domains of many dimensions, where there is neither a grid nor a mesh.
+
+    Attributes
+    ----------
+    cloud
+        Shape (points, d).
+    space
+        Names of the space coordinates.
+    measure
+        The volume that the points stand for.
+    times
+        None for a stationary field (shape (points,)), else the times (shape
+        (times, points)).
+    time
+        Name of the time coordinate.
+    """
+
+    cloud: np.ndarray
+    space: tuple[str, ...]
+    measure: float
+    times: np.ndarray | None = None
+    time: str = "t"
 
     @property
-    def weights(self) -> np.ndarray:
-        """Lumped mass of the nodes (times trapezoidal weights in time)."""
-        nodal = self.mesh.nodal_weights()
-        if self.times is None:
-            return nodal
-        weights: np.ndarray = np.multiply.outer(_trapezoid(self.times), nodal)
-        return weights.ravel()
+    def nodes(self) -> np.ndarray:
+        """The points, shape (points, d)."""
+        return self.cloud
 
     @property
-    def axes(self) -> Mapping[str, np.ndarray]:
-        """The time axis, if any; nodes are no axis."""
-        return {} if self.times is None else {self.time: self.times}
+    def space_weights(self) -> np.ndarray:
+        """Equal weights, which sum to the measure."""
+        return np.full(len(self.cloud), self.measure / len(self.cloud))
 
 
-Support = Grid | MeshNodes
+Support = Grid | MeshNodes | PointCloud
 
 
 def common_support(problem: Problem | SignalProblem) -> Support:
     """Return the points on which every solution of `problem` is compared.
 
-    Boxes get a uniform grid, other domains the nodes of a mesh; times are the
-    problem's output times, thinned to at most `MAX_TIMES`.
+    Boxes get a uniform grid, other domains the nodes of a mesh, and where dimensions
+    are too many for either, points of a Sobol sequence; times are the problem's output
+    times, thinned to at most `MAX_TIMES`.
     """
     if isinstance(problem, SignalProblem):
         return Grid(dict(problem.coordinates))
@@ -139,17 +209,18 @@ def common_support(problem: Problem | SignalProblem) -> Support:
         axes[problem.time.coordinate.name] = times
     if problem.domain is None:
         return Grid(axes)
-    if problem.domain.is_box:
+    if problem.domain.is_box and problem.dimension in POINTS_PER_AXIS:
         n = POINTS_PER_AXIS[problem.dimension]
         for x, (low, high) in zip(problem.space, problem.domain.bounds, strict=True):
             axes[x.name] = np.linspace(low, high, n)
         return Grid(axes)
-    bounds = problem.domain.bounds
-    size = problem.hints.get(
-        "mesh_size", float((bounds[:, 1] - bounds[:, 0]).max()) / MESH_DIVISIONS
-    )
     name = "t" if problem.time is None else problem.time.coordinate.name
     space = tuple(x.name for x in problem.space)
+    if problem.dimension not in MESH_DIVISIONS:
+        cloud = problem.domain.sample_interior(CLOUD_POINTS, seed=0)
+        return PointCloud(cloud, space, problem.domain.measure, times, name)
+    divisions = MESH_DIVISIONS[problem.dimension]
+    size = problem.hints.get("mesh_size", problem.domain.extent / divisions)
     return MeshNodes(problem.domain.mesh(size), space, times, name)
 
 

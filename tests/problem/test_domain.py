@@ -19,6 +19,7 @@ from pinnsuite.problem.domain import (
     TimeInterval,
     Union,
 )
+from pinnsuite.problem.solid import Ball, PerforatedBox, directions
 
 x, y, z, w, v = sp.symbols("x y z w v", real=True)
 
@@ -33,6 +34,12 @@ ELEVEN_DISCS = [
     for k in range(10)
 ] + [Disk(x, y, (1.0, 0.9), 0.09, "d")]
 
+CUBE = Box((x, 0, 1), (y, 0, 1), (z, 0, 1))
+SPHERES = [
+    Ball((x, y, z), (0.4, 0.3, 0.6), 0.2, "first"),
+    Ball((x, y, z), (0.6, 0.2, 0.3), 0.1, "second"),
+]
+
 # Each with its measure and the total measure of its boundary, by hand.
 DOMAINS = {
     "interval": (Interval(x, -1, 2), 3.0, 2.0),
@@ -40,6 +47,18 @@ DOMAINS = {
     "cuboid": (Box((x, 0, 1), (y, 0, 2), (z, 0, 3)), 6.0, 22.0),
     "five": (Box(*((s, 0, 2) for s in (x, y, z, w, v))), 32.0, 160.0),
     "disk": (Disk(x, y, (1, -2), 0.5), math.pi / 4, math.pi),
+    "round": (Ball((x, y), (1, -2), 0.5), math.pi / 4, math.pi),
+    "ball": (Ball((x, y, z), (1, -2, 0), 2), 32 * math.pi / 3, 16 * math.pi),
+    "5-ball": (
+        Ball((x, y, z, w, v), (0, 0, 0, 0, 0), 1),
+        8 * math.pi**2 / 15,
+        8 * math.pi**2 / 3,
+    ),
+    "cube_minus_balls": (
+        CUBE - SPHERES[0] - SPHERES[1],
+        1 - 4 * math.pi / 3 * 0.009,
+        6 + 4 * math.pi * 0.05,
+    ),
     "l_shape": (Polygon(x, y, L_SHAPE), 0.75, 4.0),
     "square_minus_discs": (
         Difference(SQUARE, *FOUR_DISCS),
@@ -73,6 +92,9 @@ DOMAINS = {
 domains = pytest.mark.parametrize("key", DOMAINS)
 planar = pytest.mark.parametrize(
     "key", [k for k, (d, _, _) in DOMAINS.items() if d.dimension == 2]
+)
+solid = pytest.mark.parametrize(
+    "key", [k for k, (d, _, _) in DOMAINS.items() if d.dimension > 2]
 )
 
 
@@ -156,6 +178,61 @@ def test_signed_distance_is_the_distance_to_the_nearest_boundary_point(key):
         np.linalg.norm(points - feet, axis=1), np.abs(distance), atol=1e-12
     )
     np.testing.assert_allclose(domain.signed_distance(feet), 0.0, atol=1e-12)
+
+
+@solid
+def test_distance_in_space_is_that_of_the_foot_on_the_boundary(key):
+    domain = DOMAINS[key][0]
+    lower, upper = domain.bounds.T
+    points = np.random.default_rng(0).uniform(
+        lower - 0.3, upper + 0.3, (500, domain.dimension)
+    )
+    distance, feet = domain.signed_distance(points), domain.project(points)
+    np.testing.assert_allclose(
+        np.linalg.norm(points - feet, axis=1), np.abs(distance), atol=1e-12
+    )
+    np.testing.assert_allclose(domain.signed_distance(feet), 0.0, atol=1e-12)
+    # No boundary point is nearer than the foot.
+    samples = np.concatenate(
+        [domain.sample_boundary(name, 256, seed=0)[0] for name in domain.boundaries]
+    )
+    nearest = np.min(np.linalg.norm(points[:, None] - samples, axis=2), axis=1)
+    assert np.all(np.abs(distance) <= nearest + 1e-12)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 5, 8])
+def test_directions_have_the_moments_of_the_sphere(dimension):
+    """E xᵢ = 0, E xᵢ xⱼ = δᵢⱼ/d, E xᵢ⁴ = 3/(d (d + 2))."""
+    ball = Ball(sp.symbols(f"q:{dimension}", real=True), (0,) * dimension, 1)
+    points, _ = ball.sample_boundary("sphere", 8192, seed=0)
+    np.testing.assert_allclose(points.mean(axis=0), 0.0, atol=3e-3)
+    second = points.T @ points / len(points)
+    np.testing.assert_allclose(second, np.eye(dimension) / dimension, atol=3e-3)
+    fourth = 3 / (dimension * (dimension + 2))
+    np.testing.assert_allclose((points**4).mean(axis=0), fourth, rtol=0.03)
+    inside = ball.sample_interior(8192, seed=0)
+    radii = np.linalg.norm(inside, axis=1)
+    mean = dimension / (dimension + 1)
+    assert radii.mean() == pytest.approx(mean, rel=1e-3)
+    poles = directions(np.zeros((1, dimension - 1)))
+    assert np.abs(poles).max() == pytest.approx(1.0)
+
+
+def test_a_ball_in_the_plane_is_a_disk():
+    ball = Ball((x, y), (0, 0), 0.2, "hole")
+    holed = SQUARE - ball
+    assert holed == SQUARE - Disk(x, y, (0, 0), 0.2, "hole")
+    assert ball.mesh(0.05).measure == pytest.approx(ball.measure, rel=2e-2)
+
+
+def test_holes_are_removed_one_by_one_or_together():
+    together = PerforatedBox(CUBE, *SPHERES)
+    assert together == CUBE - SPHERES[0] - SPHERES[1]
+    assert together.boundaries == (*CUBE.boundaries, "first", "second")
+    assert together.describe() == "[0, 1]³ minus 2 balls"
+    assert (CUBE - SPHERES[1]).describe() == (
+        "[0, 1]³ minus the 3-ball of radius 0.1 about (0.6, 0.2, 0.3)"
+    )
 
 
 def test_seams_between_parts_and_between_holes_are_no_boundary():
@@ -327,7 +404,7 @@ ERRORS = {
         "Unknown side of the box: 'botom'. Did you mean 'bottom'",
     ),
     "name": (lambda: Box((x, 0, 1), names={"left": " "}), "non-empty string, not ' '"),
-    "no axes": (lambda: Box(), "1 to 5 coordinates, not 0"),
+    "no axes": (lambda: Box(), "1 to 10 coordinates, not 0"),
     "short axis": (lambda: Box((x, 0)), r"\(symbol, lower, upper\)"),
     "same axis": (lambda: Box((x, 0, 1), (x, 0, 1)), "Coordinates must differ"),
     "radius": (lambda: Disk(x, y, (0, 0), 0), "radius of a disk must be positive"),
@@ -367,6 +444,23 @@ ERRORS = {
     "no hole": (lambda: Difference(SQUARE), "at least one hole"),
     "one part": (lambda: Union(SQUARE), "at least two parts, not 1"),
     "line": (lambda: Interval(x, 0, 2) - Interval(x, 1, 2), "has 1 dimension"),
+    "ball": (lambda: Ball((x,), (0,), 1), "2 to 10 coordinates.*got 1 and 1"),
+    "ball center": (lambda: Ball((x, y, z), (0, 0), 1), "got 3 and 2"),
+    "ball radius": (lambda: Ball((x, y, z), (0, 0, 0), -1), "radius of a ball must"),
+    "hole in the side": (
+        lambda: CUBE - Ball((x, y, z), (0.9, 0.5, 0.5), 0.1),
+        "reaches the sides",
+    ),
+    "holes meet": (
+        lambda: CUBE - SPHERES[0] - Ball((x, y, z), (0.7, 0.3, 0.6), 0.1),
+        "meet; move them apart",
+    ),
+    "no ball": (lambda: PerforatedBox(CUBE, CUBE), "only balls can be removed"),
+    "ball in a ball": (
+        lambda: Ball((x, y, z), (0, 0, 0), 1) - Ball((x, y, z), (0, 0, 0), 0.5),
+        "only from a box",
+    ),
+    "other order": (lambda: CUBE - Ball((x, z, y), (0.5,) * 3, 0.1), "same order"),
     "other axes": (lambda: SQUARE | Disk(y, x, (0, 0), 1), "same coordinates"),
     "number": (lambda: Difference(SQUARE, 3), "A domain is needed, not 3"),
     "boundary": (
@@ -389,8 +483,10 @@ def test_a_wrong_domain_is_answered_with_what_is_needed(key):
         make()
 
 
-def test_a_mesh_needs_a_positive_size_and_at_most_two_dimensions():
+def test_a_mesh_needs_a_positive_size_and_at_most_three_dimensions():
     with pytest.raises(MeshError, match="must be positive, not 0"):
         SQUARE.mesh(0.0)
-    with pytest.raises(MeshError, match="no mesher for a box in 3 dimensions"):
-        Box((x, 0, 1), (y, 0, 1), (z, 0, 1)).mesh(0.1)
+    with pytest.raises(MeshError, match="no mesher for a box in 5 dimensions"):
+        DOMAINS["five"][0].mesh(0.1)
+    with pytest.raises(MeshError, match="no mesher for the 5-ball"):
+        DOMAINS["5-ball"][0].mesh(0.1)

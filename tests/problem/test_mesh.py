@@ -1,5 +1,6 @@
 """Meshes: named closed boundaries, areas of second order, refinement on the curve."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pinnsuite.errors import MeshError
 from pinnsuite.problem.domain import Box, Difference, Disk, Interval, Polygon
 from pinnsuite.problem.mesh import Mesh, outer_facets, signed_volumes
+from pinnsuite.problem.solid import Ball
 
 x, y, z = sp.symbols("x y z", real=True)
 
@@ -234,15 +236,93 @@ def test_a_mesh_with_inverted_cells_or_bare_facets_is_refused():
         Mesh(CORNERS, np.array([[0, 1, 2]]), {"some": facets[:2]})
 
 
-def test_a_tetrahedron_is_measured_but_not_refined():
+def test_a_tetrahedron_is_divided_into_eight_of_the_same_volume():
     points = np.vstack([np.zeros(3), np.eye(3)])
     cells = np.array([[0, 1, 2, 3]])
-    mesh = Mesh(points, cells, {"all": outer_facets(cells)})
+    mesh = Mesh(points, cells, {"all": outer_facets(cells)}, {"part": np.array([0])})
     assert mesh.measure == pytest.approx(1 / 6)
-    with pytest.raises(MeshError, match="supply a finer one"):
-        mesh.refine()
+    finer = mesh.refine()
+    np.testing.assert_allclose(signed_volumes(finer.points, finer.cells), 1 / 48)
+    assert len(finer.boundaries["all"]) == 16
+    np.testing.assert_array_equal(finer.regions["part"], np.arange(8))
     with pytest.raises(MeshError, match="no angles"):
         _ = mesh.minimum_angle
+
+
+CUBE = Box((x, 0, 1), (y, 0, 1), (z, 0, 1))
+SOLIDS = {
+    "cube": (CUBE, 0.25),
+    "ball": (Ball((x, y, z), (1, 0, 0), 1), 0.4),
+    "holes": (
+        CUBE
+        - Ball((x, y, z), (0.4, 0.3, 0.6), 0.2, "large")
+        - Ball((x, y, z), (0.6, 0.8, 0.3), 0.12, "small"),
+        0.1,
+    ),
+}
+
+
+def dihedral_angles(mesh):
+    """In degrees, (m, 6)."""
+    corners = mesh.points[mesh.cells]
+    normals = []
+    for face in ([1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]):
+        a, b, c = corners[:, face].transpose(1, 0, 2)
+        across = np.cross(b - a, c - a)
+        normals.append(across / np.linalg.norm(across, axis=1)[:, None])
+    cosines = [
+        -np.sum(normals[i] * normals[j], axis=1) for i in range(4) for j in range(i)
+    ]
+    return np.degrees(np.arccos(np.clip(cosines, -1, 1))).T
+
+
+@pytest.mark.parametrize("key", SOLIDS)
+def test_solids_are_meshed_with_names_and_good_angles(key):
+    domain, size = SOLIDS[key]
+    mesh = domain.mesh(size)
+    assert set(mesh.boundaries) == set(domain.boundaries)
+    assert mesh.measure == pytest.approx(domain.measure, rel=4 * size**2)
+    assert mesh.mean_size < 1.1 * size
+    angles = dihedral_angles(mesh)
+    assert angles.min() > 9
+    assert angles.max() < 165
+    for name, facets in mesh.boundaries.items():
+        assert domain.on_boundary(name, mesh.points[np.unique(facets)], 1e-10).all()
+    curved = mesh.curved_midpoints
+    assert np.abs(domain.signed_distance(curved)).max(initial=0.0) < 1e-10
+
+
+@pytest.mark.parametrize("key", SOLIDS)
+def test_refined_solids_keep_to_the_surface(key):
+    domain, size = SOLIDS[key]
+    mesh = domain.mesh(size)
+    finer = mesh.refine()
+    assert len(finer.cells) == 8 * len(mesh.cells)
+    for name, facets in finer.boundaries.items():
+        assert len(facets) == 4 * len(mesh.boundaries[name])
+        assert domain.on_boundary(name, finer.points[np.unique(facets)], 1e-10).all()
+    coarse, fine = (abs(m.measure - domain.measure) for m in (mesh, finer))
+    assert fine <= 0.3 * coarse + 1e-12
+    # Every side of a curved facet is curved, also those that refinement made.
+    assert len(finer.curved_edges) == 4 * len(mesh.curved_edges)
+    assert np.abs(domain.signed_distance(finer.curved_midpoints)).max(initial=0) < 1e-10
+    # Without the surface the new points lie on quadratic triangles near it.
+    loose = dataclasses.replace(mesh, project=None).refine()
+    gaps = domain.signed_distance(loose.curved_midpoints)
+    # Their error is of third order in the size over the smallest radius, 0.12.
+    assert np.abs(gaps).max(initial=0.0) < 10 * size**3
+    np.testing.assert_array_equal(loose.curved_edges, finer.curved_edges)
+
+
+def test_a_gap_that_the_mesh_does_not_resolve_is_refused():
+    near = (
+        CUBE
+        - Ball((x, y, z), (0.3, 0.5, 0.5), 0.13)
+        - Ball((x, y, z), (0.7, 0.5, 0.5), 0.2)
+    )
+    with pytest.raises(MeshError, match="give a smaller size"):
+        near.mesh(0.15)
+    assert near.mesh(0.05).measure == pytest.approx(near.measure, rel=2e-2)
 
 
 def test_a_cusp_is_refused_with_the_way_out():

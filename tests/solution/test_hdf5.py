@@ -17,7 +17,7 @@ from pinnsuite.problem.domain import Disk
 from pinnsuite.solution.cost import Cost, PhaseCost
 from pinnsuite.solution.hdf5 import load, save
 from pinnsuite.solution.solution import Solution, Status, failed
-from pinnsuite.solution.support import Grid, MeshNodes
+from pinnsuite.solution.support import Grid, MeshNodes, PointCloud
 
 
 def grid_solution():
@@ -69,6 +69,21 @@ def test_a_mesh_solution_comes_back_with_its_names(tmp_path):
     np.testing.assert_array_equal(after.support.mesh.cells, mesh.cells)
     assert set(after.support.mesh.boundaries) == set(mesh.boundaries)
     np.testing.assert_array_equal(after.support.weights, before.support.weights)
+    np.testing.assert_array_equal(after.fields["u"], before.fields["u"])
+
+
+def test_a_cloud_comes_back_with_its_measure(tmp_path):
+    points = np.random.default_rng(0).random((7, 4))
+    support = PointCloud(points, ("a", "b", "c", "d"), 2.5, np.array([0.0, 1.0, 3.0]))
+    before = Solution(support, {"u": np.ones(support.shape)})
+    assert support.weights.sum() == pytest.approx(2.5 * 3)
+    assert support.points.shape == (21, 5)
+    save(before, tmp_path / "fields.h5")
+    after = load(tmp_path / "fields.h5")
+    assert isinstance(after.support, PointCloud)
+    assert (after.support.time, after.support.space) == ("t", support.space)
+    np.testing.assert_array_equal(after.support.points, support.points)
+    np.testing.assert_array_equal(after.support.weights, support.weights)
     np.testing.assert_array_equal(after.fields["u"], before.fields["u"])
 
 
