@@ -99,6 +99,13 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "scipy",
         "coefficients of an ODE system by nonlinear least squares",
     ),
+    "adjoint": SolverEntry(
+        "pinnsuite.classical.adjoint:Adjoint",
+        "classical",
+        ("inverse",),
+        "scipy",
+        "coefficients, numbers and functions, of a PDE on a box by least squares",
+    ),
     "sindy": SolverEntry(
         "pinnsuite.classical.sindy:SINDy",
         "classical",

@@ -272,7 +272,7 @@ class _Run:
         magnitudes = values_known(problem, samples, found)
         ends = limits(problem)
         lengths = (ends[:, 1] - ends[:, 0]) / 2
-        guesses = [self._tensor(np.array(u.guess)) for u in problem.unknowns]
+        guesses = [self._tensor(np.array(u.guess)) for u in problem.unknown_scalars]
         generator = torch.Generator().manual_seed(options.seed)
         tensors = {
             p: (self._tensor(points), self._tensor(data))
@@ -287,7 +287,9 @@ class _Run:
             (1.0 if r.place == INTERIOR else o.boundary_weight) / s**2
             for r, s in zip(found, scales, strict=True)
         ]
-        self._variables = [dde.Variable(from_unknown(u)) for u in problem.unknowns]
+        self._variables = [
+            dde.Variable(from_unknown(u)) for u in problem.unknown_scalars
+        ]
         sizes = [len(ends)] + [o.width] * o.depth + [len(problem.fields)]
         self.net = dde.nn.FNN(sizes, ACTIVATIONS[o.activation], "Glorot normal")
         self.net.apply_feature_transform(Features(ends))
@@ -308,7 +310,7 @@ class _Run:
     def _unknowns(self) -> list[torch.Tensor]:
         return [
             to_unknown(u, v)
-            for u, v in zip(self._problem.unknowns, self._variables, strict=True)
+            for u, v in zip(self._problem.unknown_scalars, self._variables, strict=True)
         ]
 
     def _data(
@@ -455,5 +457,7 @@ class _Run:
         """Return the unknown coefficients by name."""
         return {
             u.symbol.name: float(v.detach())
-            for u, v in zip(self._problem.unknowns, self._unknowns(), strict=True)
+            for u, v in zip(
+                self._problem.unknown_scalars, self._unknowns(), strict=True
+            )
         }

@@ -282,7 +282,7 @@ class _Training:
             for place, here in self._residuals.items()
         }
         self._prepared: dict[Place, tuple[torch.Tensor, Prepared]] = {}
-        guesses = [self._tensor(np.array(u.guess)) for u in problem.unknowns]
+        guesses = [self._tensor(np.array(u.guess)) for u in problem.unknown_scalars]
         lengths = (ends[:, 1] - ends[:, 0]) / 2
         self._scales = {
             r: natural_scale(
@@ -292,7 +292,7 @@ class _Training:
             for r in here
         }
         weights = self.trial.network.initial(self._generator)
-        free = torch.tensor([from_unknown(u) for u in problem.unknowns])
+        free = torch.tensor([from_unknown(u) for u in problem.unknown_scalars])
         self.parameters = torch.cat([weights, free.double()]).to(
             self._device, self._dtype
         )
@@ -325,7 +325,7 @@ class _Training:
         free = parameters[self.trial.network.num_parameters :]
         return [
             to_unknown(u, p)
-            for u, p in zip(self._problem.unknowns, free.unbind(), strict=True)
+            for u, p in zip(self._problem.unknown_scalars, free.unbind(), strict=True)
         ]
 
     def _at(
@@ -493,7 +493,7 @@ class _Training:
         values = self._unknowns(self.parameters)
         return {
             u.symbol.name: float(v)
-            for u, v in zip(self._problem.unknowns, values, strict=True)
+            for u, v in zip(self._problem.unknown_scalars, values, strict=True)
         }
 
 

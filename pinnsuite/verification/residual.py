@@ -181,7 +181,9 @@ def _finding(
     known: _Exact | _Differences,
     tolerance: float,
 ) -> Finding:
-    expanded = sp.expand(expression, deep=False) - sp.sympify(value)
+    truth = {u.symbol: u.truth for u in problem.unknown_scalars if u.truth is not None}
+    stated = expression.subs(truth)
+    expanded = sp.expand(stated, deep=False) - sp.sympify(value).subs(truth)
     terms = [t for t in sp.Add.make_args(sp.expand_mul(expanded)) if t != 0]
     lowered = lower(terms, problem.fields, problem.coordinates)
     arguments = [*problem.coordinates, *normals, *lowered.symbols]
