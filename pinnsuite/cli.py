@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 OK, NOT_OK, BAD_INPUT, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
 
+REFERENCE = "reference"
+"""What stands for the reference where solvers are named, and its folder."""
+
 LABEL_WIDTH, NOTE_WIDTH = 36, 24
 """Letters of a row of live progress; with bar and clock they fill 80 columns."""
 
@@ -200,10 +203,18 @@ def run(
         typer.Option(
             metavar="NAME[:KEY=VALUE,…]",
             help="A solver with its options; may be given again. "
-            "Without it, all that suit the problem.",
+            "Without it, all that suit the problem. With --points, "
+            "'reference' stands for the reference alone.",
         ),
     ] = None,
     parameters: Set = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Evaluate every solution, and the reference, at these points.",
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(help="CPU time after which a solver stops, such as 60s."),
@@ -232,41 +243,59 @@ def run(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run solvers on a problem, or a whole suite; run again to resume."""
+    """Run solvers on a problem, or a whole suite; run again to resume.
+
+    The table of --points has a header that names the coordinates, in any order. Written
+    are points.csv in each run's folder and DIR/reference/points.csv, with coordinates,
+    fields and the table's other columns; of those that hold a field, the relative L2
+    difference is shown.
+    """
     from pinnsuite.suite.suite import load_table
 
     is_suite = target.endswith(".toml")
     if is_suite:
-        if solver or parameters or budget or time_limit or seed:
+        if solver or parameters or points or budget or time_limit or seed:
             raise OptionError(
                 f"{target} says itself which solvers run and how; --solver, --set, "
-                "--budget, --time-limit and --seed are for single problems."
+                "--points, --budget, --time-limit and --seed are for single problems."
             )
         table, base = load_table(Path(target)), Path(target).parent
         name = Path(target).stem
     else:
         entry = _entry(target, problems)
-        table = _case(target, solver, parameters, budget, time_limit, seed)
+        solver = _without_reference(solver, points)
+        table = _case(target, solver, parameters, points, budget, time_limit, seed)
         base, name = Path(), entry.name
     results = out or Path("results") / name
+    tasks: list[Task] = []
+    records: list[Record] = []
+    is_interrupted = False
+    truth = None
     try:
-        tasks, records, is_interrupted = _run_all(
-            table,
-            results,
-            base=base,
-            folder=problems,
-            source=target if is_suite else None,
-            is_large_ok=yes,
-            jobs=jobs,
-            fail_fast=fail_fast,
-            retry=retry,
-        )
+        if solver != []:
+            tasks, records, is_interrupted = _run_all(
+                table,
+                results,
+                base=base,
+                folder=problems,
+                source=target if is_suite else None,
+                is_large_ok=yes,
+                jobs=jobs,
+                fail_fast=fail_fast,
+                retry=retry,
+            )
+        if points is not None and not is_interrupted:
+            truth = _reference_at(target, points, results, problems, parameters)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        _print_json([json.loads(r.to_json()) for r in records])
+        found = [json.loads(r.to_json()) for r in records]
+        _print_json(found if truth is None else {"runs": found, "reference": truth})
     else:
-        _print_results(tasks, records, results)
+        if tasks:
+            _print_results(tasks, records, results)
+        if truth is not None:
+            _print_points(records, truth, results)
     if is_interrupted:
         raise typer.Exit(INTERRUPTED)
     if any(r.status == "bad_reference" for r in records):
@@ -279,6 +308,7 @@ def _case(
     target: str,
     solvers: list[str] | None,
     parameters: list[str] | None,
+    points: Path | None,
     budget: str | None,
     time_limit: str | None,
     seeds: list[int] | None,
@@ -289,12 +319,71 @@ def _case(
     case: dict[str, Any] = {
         "problem": target,
         "parameters": _assignments(parameters),
+        "points": None if points is None else str(points),
         "budget": budget,
         "time_limit": time_limit,
         "seeds": seeds,
         "solvers": [parse_solver(s) for s in solvers] if solvers else None,
     }
     return {"case": [{k: v for k, v in case.items() if v is not None}]}
+
+
+def _without_reference(
+    solvers: list[str] | None, points: Path | None
+) -> list[str] | None:
+    """Return the solvers but `reference`, which is no solver; empty for it alone."""
+    if solvers is None or REFERENCE not in solvers:
+        return solvers
+    if points is None:
+        raise OptionError(
+            f"{REFERENCE!r} is no solver; with --points FILE.csv it stands for the "
+            "reference at these points. `pinnsuite verify` looks at references."
+        )
+    return [s for s in solvers if s != REFERENCE]
+
+
+def _reference_at(
+    target: str,
+    points: Path,
+    results: Path,
+    folder: Path | None,
+    parameters: list[str] | None,
+) -> dict[str, Any]:
+    from pinnsuite.suite.runner import reference_at
+
+    return reference_at(
+        target,
+        points,
+        results / "reference" / "points.csv",
+        folder=folder,
+        parameters=_assignments(parameters),
+    )
+
+
+def _print_points(
+    records: Sequence[Record], truth: dict[str, Any], results: Path
+) -> None:
+    """Print what stands at the points: files, and differences from given fields."""
+    estimate = max(truth["reference"]["error_estimate"].values(), default=None)
+    found = [
+        (r.solver.id, r.details["points"]["differences"], results / r.run_id)
+        for r in records
+        if "points" in r.details
+    ]
+    found.append((REFERENCE, truth["differences"], results / REFERENCE))
+    print("At the points:")
+    _print_table(
+        [
+            {
+                "solver": name,
+                **{f"{k} - given": f"{v:.2e}" for k, v in differences.items()},
+                "file": str(folder / "points.csv"),
+            }
+            for name, differences, folder in found
+        ]
+    )
+    if estimate is not None:
+        print(f"Error estimate of the reference: {estimate:.1e}")
 
 
 def _run_all(

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -116,6 +117,33 @@ def test_a_table_names_what_failed_and_the_status_says_so(command, tmp_path):
     assert "wiener" in Path(out.strip()).read_text()
 
 
+def test_solutions_and_the_reference_are_written_at_given_points(command, tmp_path):
+    table = tmp_path / "points.csv"
+    table.write_text(f"u,t\n{math.exp(-0.25)!r},0.25\n1.0,0.0\n")
+    words = ("run", DECAY, "--points", table, "--out", tmp_path / "out", "--json")
+    code, out, _ = command(*words, "--solver", "ode:rtol=1e-10,atol=1e-12")
+    said = json.loads(out)
+    assert code == 0
+    (record,) = said["runs"]
+    assert record["details"]["points"]["differences"]["u"] < 1e-8
+    assert said["reference"]["differences"]["u"] < 1e-15
+    runs = tmp_path / "out" / record["run_id"] / "points.csv"
+    for path in (runs, tmp_path / "out" / "reference" / "points.csv"):
+        rows = path.read_text().splitlines()
+        assert rows[0] == "t,u,given u"
+        assert float(rows[1].split(",")[1]) == pytest.approx(math.exp(-0.25), abs=1e-8)
+    # Other points are another run; the same ones are not run again.
+    _, _, err = command(*words, "--solver", "ode:rtol=1e-10,atol=1e-12")
+    assert "finished earlier" in err
+    table.write_text("t\n0.5\n")
+    code, out, err = command(*words, "--solver", "ode:rtol=1e-10,atol=1e-12")
+    assert "finished earlier" not in err
+    assert len(list((tmp_path / "out").glob("*/attempt-1/points.csv"))) == 2
+    # The reference alone runs nothing.
+    code, out, _ = command(*words, "--solver", "reference")
+    assert json.loads(out)["runs"] == []
+
+
 def test_a_suite_is_run_and_a_contradicted_reference_fails_the_gate(command, tmp_path):
     suite = tmp_path / "wrong.toml"
     suite.write_text(
@@ -141,6 +169,8 @@ def test_a_suite_is_run_and_a_contradicted_reference_fails_the_gate(command, tmp
         (["verify", "wave", "--all"], "not both"),
         (["verify", "wave", "--solver", "lines"], "--solver goes with --orders"),
         (["verify", DECAY, "--store"], "not in the package's catalogue"),
+        (["run", DECAY, "--solver", "reference"], "is no solver; with --points"),
+        (["run", DECAY, "--solver", "ode", "--points", "no.csv"], "cannot be read"),
         (["check", "burgers", "--set", "viscosity"], "write key=value"),
         (["verify", "wave", "--orders", "--solver", "linez"], "Did you mean 'lines'"),
         (["export", "nowhere"], "cannot be read"),
@@ -170,8 +200,8 @@ def test_orders_are_verified(command):
 
 def test_references_are_held_against_their_claims(command, tmp_path):
     page = tmp_path / "page.html"
-    words = ("verify", f"{FILES}/problems.py:logistic", DECAY, "--out", page, "--json")
-    code, out, _ = command(*words)
+    logistic = f"{FILES}/problems.py:logistic"
+    code, out, _ = command("verify", logistic, DECAY, "--out", page, "--json")
     assert code == 0
     ladder, exact = json.loads(out)
     assert ladder["kind"] == "ladder"
@@ -180,7 +210,7 @@ def test_references_are_held_against_their_claims(command, tmp_path):
     assert exact["kind"] == "exact"
     assert not any("FAULT" in line for line in page.read_text().splitlines())
     # The same with a claim that the ladder misses, red on the page.
-    code, out, _ = command(*words[:-1], "--set", "accuracy=1e-15")
+    code, out, _ = command("verify", logistic, "--out", page, "--set", "accuracy=1e-15")
     assert code == 3
     assert "above the claim" in out
     assert "FAULT" in page.read_text()

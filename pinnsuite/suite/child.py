@@ -1,9 +1,9 @@
 """What runs in a fresh process of its own: `python -m pinnsuite.suite.child ORDER`.
 
 An order is a JSON file that says what to do: `expand` a suite, `prepare` the reference
-of a problem, `audit` it, `verify` a solver's order on it, or `run` a task. The answer
-is a JSON file too. Every error becomes an answer here, and here alone; its traceback
-goes to the log.
+of a problem, `audit` it or evaluate it at `points`, `verify` a solver's order on it,
+or `run` a task. The answer is a JSON file too. Every error becomes an answer here, and
+here alone; its traceback goes to the log.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pinnsuite.problem.catalog import AnyProblem
     from pinnsuite.problem.family import Family
     from pinnsuite.solution.cost import Cost
+    from pinnsuite.solution.points import PointTable
     from pinnsuite.solution.record import (
         AmortisedPart,
         ErrorPart,
@@ -69,6 +70,7 @@ def main(path: Path) -> None:
         "prepare": _prepare,
         "verify": _verify,
         "audit": _audit,
+        "points": _points,
         "run": _run,
     }
     job = jobs[order["do"]]
@@ -237,6 +239,34 @@ def _audit(order: dict[str, Any]) -> str:
     return json.dumps(content, default=_plain)
 
 
+def _points(order: dict[str, Any]) -> str:
+    """Evaluate the reference of a problem at points, beside what was given there."""
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.solution.points import differences, read_points, with_fields
+    from pinnsuite.solution.points import write_points as write
+    from pinnsuite.suite.task import entry_of
+    from pinnsuite.verification.reference import evaluate_at, reference
+
+    entry = entry_of(order["target"], order["folder"])
+    problem = entry.make(**order["parameters"])
+    if not isinstance(problem, Problem):
+        raise UnsupportedProblemError(
+            f"{problem.name!r} holds data, no equations; points are for fields."
+        )
+    table = read_points(Path(order["points"]), problem)
+    truth = reference(problem)
+    fields = evaluate_at(problem, truth, table.points)
+    write(Path(order["out"]), with_fields(table, fields))
+    gauge = problem.hints.get("gauge")
+    return json.dumps(
+        {
+            "reference": truth.part(problem.name).model_dump(),
+            "points": order["out"],
+            "differences": differences(table, fields, gauge),
+        }
+    )
+
+
 @dataclass(frozen=True)
 class _Truth:
     """What a run is judged by; data held back has no solution of its own."""
@@ -345,7 +375,8 @@ def _run(order: dict[str, Any]) -> str:
     # trace before KILL does.
     faulthandler.dump_traceback_later(task.time_limit + 1.0)
     progress.begin()
-    solution, amortised = _solved(task, problem, solver, progress)
+    table = _point_table(task, problem)
+    solution, amortised = _solved(task, problem, solver, progress, table)
     clock = Clock()
     status, sentence = solution.status, solution.sentence
     parts: dict[str, Any] = {}
@@ -355,6 +386,9 @@ def _run(order: dict[str, Any]) -> str:
             status = Status.NAN
             sentence = f"{bad} holds NaN or infinity. {Status.NAN.sentence}"
         usable = bool(solution.fields) and not bad
+        asked = {}
+        if usable and table is not None:
+            asked = {"points": _at_points(problem, solution, table, out)}
         if "no_reference" in order["ready"]:
             parts["details"] = {"no_reference": order["ready"]["no_reference"]}
         elif usable:
@@ -362,7 +396,8 @@ def _run(order: dict[str, Any]) -> str:
     cost = Cost({**solution.cost.phases, **clock.cost().phases})
     if solution.fields:
         hdf5.save(replace(solution, cost=cost, snapshots=()), out / "fields.h5")
-    details = {**parts.pop("details", {}), **_time_axis(problem), **solution.details}
+    details = {**parts.pop("details", {}), **_time_axis(problem), **asked}
+    details |= solution.details
     record = _record(
         order,
         status,
@@ -377,14 +412,46 @@ def _run(order: dict[str, Any]) -> str:
     return record.to_json()
 
 
+def _point_table(task: Task, problem: AnyProblem) -> PointTable | None:
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.solution.points import read_points
+
+    if task.points is None or not isinstance(problem, Problem):
+        return None
+    return read_points(Path(task.points), problem)
+
+
+def _at_points(
+    problem: AnyProblem, solution: Solution, table: PointTable, out: Path
+) -> dict[str, Any]:
+    """Write the solution at the points asked for; return what a record says of it."""
+    from pinnsuite.problem.definition import Problem
+    from pinnsuite.solution.points import differences, with_fields, write_points
+
+    assert isinstance(problem, Problem)
+    fields = solution.at(table.points)
+    write_points(out / "points.csv", with_fields(table, fields))
+    gauge = problem.hints.get("gauge")
+    return {
+        "file": "points.csv",
+        "count": len(table.points),
+        "differences": differences(table, fields, gauge),
+    }
+
+
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _solved(
-    task: Task, problem: AnyProblem, solver: Any, progress: _Progress
+    task: Task,
+    problem: AnyProblem,
+    solver: Any,
+    progress: _Progress,
+    table: PointTable | None,
 ) -> tuple[Solution, AmortisedPart | None]:
     from pinnsuite.problem.family import Family
+    from pinnsuite.solution.points import reporting
     from pinnsuite.suite.task import why_not
 
     reason = why_not(task.solver, solver, problem)
@@ -392,7 +459,9 @@ def _solved(
         raise UnsupportedProblemError(reason)
     if isinstance(problem, Family):
         return _solve_family(task, problem, solver, progress)
-    asked = problem.without_answer()
+    asked: Any = problem.without_answer()
+    if table is not None:
+        asked = reporting(asked, table.points)
 
     def solve() -> Solution:
         solution: Solution = solver.solve(asked, progress=progress, budget=task.budget)

@@ -131,6 +131,47 @@ def expand_apart(
     return [Task(**t) for t in answer["tasks"]], answer["commit"]
 
 
+def reference_at(
+    target: str,
+    points: Path,
+    out: Path,
+    *,
+    folder: Path | None = None,
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the reference of a problem at the points of a table to `out`.
+
+    Returns
+    -------
+    What a record says of the `reference`, and the relative L2 `differences` from the
+    columns of the table that hold fields.
+
+    Raises
+    ------
+    OptionError
+        If the problem, its reference or the table is no good.
+    """
+    order = {
+        "do": "points",
+        "target": target,
+        "folder": None if folder is None else str(folder.resolve()),
+        "parameters": dict(parameters),
+        "points": str(points.resolve()),
+        "out": str(out.resolve()),
+    }
+    with tempfile.TemporaryDirectory() as place:
+        child = Child(order, Path(place), "answer.json", threads=1)
+        child.wait(REFERENCE_LIMIT)
+        answer: dict[str, Any] | None = child.answer()
+        if answer is None:
+            raise OptionError(
+                f"Making the reference {child.how_it_ended()}:\n{child.last_words()}"
+            )
+    if "error" in answer:
+        raise OptionError(answer["error"])
+    return answer
+
+
 class Child:
     """A process in a group of its own, with an order and an answer."""
 

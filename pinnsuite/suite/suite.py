@@ -38,7 +38,9 @@ from typing import TYPE_CHECKING, Any
 
 from pinnsuite.errors import OptionError, PinnsuiteError, unknown_name
 from pinnsuite.problem.catalog import Entry
+from pinnsuite.problem.definition import Problem
 from pinnsuite.registry import SOLVERS, fit, fit_options, has_seed, make_solver
+from pinnsuite.solution.points import digest, read_points
 from pinnsuite.suite.options import num_bytes, seconds
 from pinnsuite.suite.task import (
     Task,
@@ -63,7 +65,7 @@ RUN_KEYS = ("time_limit", "memory_limit", "budget", "threads", "seeds")
 """How to run; an inner table overrides an outer one."""
 
 SUITE_KEYS = ("title", "description", "defaults", "case")
-CASE_KEYS = ("problem", "parameters", "solvers", *RUN_KEYS)
+CASE_KEYS = ("problem", "parameters", "solvers", "points", *RUN_KEYS)
 
 
 @dataclass
@@ -224,6 +226,9 @@ class _Reader:
             made = self._problem(path, target, parameters)
         else:
             self.mistakes.add(f"{path}.problem", "A case needs the name of a problem.")
+        points = None
+        if "points" in case and made is not None:
+            points = self._points(f"{path}.points", case["points"], made[0])
         solvers = case.get("solvers")
         if solvers is None and made is not None:
             solvers = suitable(made[0])
@@ -237,7 +242,7 @@ class _Reader:
             options = self._table(where, solver)
             for name, values, how in self._solver(where, options, run):
                 if made is not None:
-                    yield self._task(target, made, (name, values), how)
+                    yield self._task(target, made, (name, values), how, points)
 
     def _located(self, name: str) -> str:
         """Return a path to a file with the base put before it, a name unchanged."""
@@ -280,6 +285,24 @@ class _Reader:
             self.mistakes.add(f"{path}.problem", error)
             return None
         return (*self.problems[key], fitted)
+
+    def _points(
+        self, path: str, name: Any, problem: AnyProblem
+    ) -> tuple[str, str] | None:
+        """Return the path of a table of points and its hash, once it is found good."""
+        try:
+            if not isinstance(name, str):
+                raise OptionError(f"{name!r} is no name of a file.")
+            if not isinstance(problem, Problem):
+                raise OptionError(
+                    f"{problem.name!r} holds data, no equations; points are for fields."
+                )
+            file = (self.base / name).resolve()
+            read_points(file, problem)
+            return str(file), digest(file)
+        except PinnsuiteError as error:
+            self.mistakes.add(path, error)
+            return None
 
     def _solver(
         self, path: str, table: Mapping[str, Any], outer: Mapping[str, Any]
@@ -342,6 +365,7 @@ class _Reader:
         made: tuple[AnyProblem, dict[str, Any], dict[str, Any]],
         solver: tuple[str, dict[str, Any]],
         run: Mapping[str, Any],
+        points: tuple[str, str] | None,
     ) -> Task:
         _, part, parameters = made
         name, options = solver
@@ -359,6 +383,8 @@ class _Reader:
             time_limit=run.get("time_limit", limit),
             memory_limit=run.get("memory_limit"),
             threads=run.get("threads", 1),
+            points=None if points is None else points[0],
+            points_hash=None if points is None else points[1],
             problem_part=part,
             solver_part=solver_part(name, built).model_dump(),
             precision_part=precision_part(built).model_dump(),

@@ -56,6 +56,8 @@ class Task:
         Bytes of resident memory at which the process is ended.
     threads
         Threads of the numerical libraries.
+    points, points_hash
+        A CSV file of points at which the solution is wanted, and its sha256.
     problem_part, solver_part, precision_part, effort_part
         What the record says of them, all options with their values included.
     """
@@ -69,6 +71,8 @@ class Task:
     time_limit: float
     memory_limit: int | None
     threads: int
+    points: str | None
+    points_hash: str | None
     problem_part: dict[str, Any]
     solver_part: dict[str, Any]
     precision_part: dict[str, Any]
@@ -100,6 +104,8 @@ class Task:
             "precision": self.precision_part,
             "budget": self.budget,
         }
+        if self.points_hash is not None:
+            content["points"] = self.points_hash
         text = json.dumps(content, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
