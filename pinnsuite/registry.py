@@ -85,6 +85,20 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "scipy",
         "variational inequalities (Obstacle) on intervals and rectangles",
     ),
+    "finite-volume": SolverEntry(
+        "pinnsuite.classical.finite_volume:FiniteVolumes",
+        "classical",
+        ("pde",),
+        "numpy",
+        "conservation laws with shocks on intervals and rectangles: MUSCL or WENO5",
+    ),
+    "cell-centred": SolverEntry(
+        "pinnsuite.classical.cell_centred:CellCentred",
+        "classical",
+        ("pde",),
+        "scipy",
+        "conservative finite volumes on boxes for diffusion and waves, jumps included",
+    ),
     "ode": SolverEntry(
         "pinnsuite.classical.ode:ODESolver",
         "classical",

@@ -12,6 +12,7 @@ from pinnsuite.compare.metrics import relative_l2
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.domain import TimeInterval
 from pinnsuite.problem.manufactured import manufacture, smooth_field
+from pinnsuite.problem.smoothed import smoothed
 from pinnsuite.registry import make_solver
 from pinnsuite.solver import Progress, Refinable, silent
 from pinnsuite.verification.ladder import Rung, centred, climb
@@ -29,7 +30,7 @@ SPECTRAL_ERROR = 1e-8
 NUM_POINTS = 1024
 """Points in space at which errors are taken."""
 
-SCHEME = ("order", "stencil", "element", "method", "scheme")
+SCHEME = ("order", "stencil", "element", "method", "scheme", "reconstruction")
 """Options that set the order, not the resolution."""
 
 
@@ -54,12 +55,16 @@ STARTS = (
     Start("finite-difference", {"order": 2}, max_rungs=4),
     Start("finite-difference", {"order": 4}, max_rungs=4),
     Start("finite-difference", {"points": 9, "stencil": "chebyshev"}, max_rungs=3),
+    Start("finite-volume", {"cells": 40, "reconstruction": "MUSCL"}, max_rungs=4),
+    Start("finite-volume", {"cells": 40, "reconstruction": "WENO5"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 40, "scheme": "etdrk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 40, "scheme": "if-rk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 80, "scheme": "sbdf2"}, max_rungs=4),
     Start("finite-element", {"element": "P1", "steps": 10}),
     Start("finite-element", {"element": "P2", "steps": 20}),
     Start("complementarity", {"points": 41, "steps": 20}, max_rungs=4),
+    Start("cell-centred", {"cells": 16, "method": "SDIRK2", "steps": 20}, max_rungs=4),
+    Start("cell-centred", {"cells": 16, "method": "SDIRK4", "steps": 10}, max_rungs=4),
     Start("ode", {"method": "Radau"}, max_rungs=3, fixed_step=True),
     Start("ode", {"method": "DOP853", "rtol": 1e-5, "atol": 1e-7}, max_rungs=4),
     Start("ode", {"method": "LSODA", "rtol": 1e-5, "atol": 1e-7}, max_rungs=4),
@@ -175,7 +180,7 @@ def _points(problem: Problem) -> np.ndarray:
 def _study(problem: Problem, start: Start) -> OrderRow | None:
     if "elements" in problem.hints and start.options.get("element") == "P1":
         return None  # the author's elements are used, whatever the option
-    short = _short(problem)
+    short = smoothed(_short(problem))
     made = manufacture(short, smooth_field(short))
     options = dict(start.options)
     if start.fixed_step and made.time is not None:
