@@ -24,7 +24,7 @@ from pinnsuite.problem.mesh import Mesh
 
 Array = np.ndarray
 
-DEGREES = {"P1": 1, "P2": 2}
+DEGREES = {"P1": 1, "P2": 2, "P3": 3, "P4": 4}
 """Degree of each element."""
 
 
@@ -35,10 +35,11 @@ class Space:
         self.elements = tuple(elements)
         self.names = tuple(dict.fromkeys(elements))
         self.dimension = mesh.dimension
-        self.is_curved = "P2" in self.names and len(mesh.curved_edges) > 0
+        degree = max(DEGREES[name] for name in self.names)
+        self.is_curved = degree > 1 and len(mesh.curved_edges) > 0
         self.mesh = _scikit_mesh(mesh, self.is_curved)
         # Products of two shape functions exactly, and two degrees for coefficients.
-        self.exactness = 2 * max(DEGREES[name] for name in self.names) + 2
+        self.exactness = 2 * degree + 2
         self.bases = {
             name: skfem.Basis(self.mesh, _element(name, mesh), intorder=self.exactness)
             for name in self.names
@@ -56,6 +57,11 @@ class Space:
     def size(self, field: int) -> int:
         """Return the number of degrees of freedom of a field."""
         return int(self.owners[self.elements[field]].max()) + 1
+
+    @property
+    def num_cells(self) -> int:
+        """Return the number of cells."""
+        return int(self.mesh.t.shape[1])
 
     def locations(self, field: int) -> Array:
         """Return the points of the degrees of freedom: (n, d)."""
@@ -93,6 +99,24 @@ class Space:
                 }
             self._quadratures[boundary] = Quadrature(bases, self.owners)
         return self._quadratures[boundary]
+
+    def jumps(self, field: int, coefficients: Array) -> Array:
+        """Return `Σ_E h_E/2 ∫_E [∂u/∂n]²` over the edges E of each cell: (cells,)."""
+        name = self.elements[field]
+        local = coefficients[self.owners[name]]
+        sides = [
+            skfem.InteriorFacetBasis(
+                self.mesh, self.bases[name].elem, side=i, intorder=self.exactness
+            )
+            for i in (0, 1)
+        ]
+        first, second = (side.interpolate(local).grad for side in sides)
+        jump = np.sum((first - second) * sides[0].normals, axis=0)
+        length = sides[0].dx.sum(axis=1)
+        on_edges = np.zeros(self.mesh.facets.shape[1])
+        on_edges[sides[0].find] = 0.5 * length * np.sum(jump**2 * sides[0].dx, axis=1)
+        total: Array = on_edges[self.mesh.t2f].sum(axis=0)
+        return total
 
     @cached_property
     def _search(self) -> tuple[cKDTree, Array, Array]:
@@ -193,8 +217,29 @@ class Quadrature:
 
 def _element(name: str, mesh: Mesh) -> Any:
     if mesh.dimension == 1:
-        return {"P1": skfem.ElementLineP1, "P2": skfem.ElementLineP2}[name]()
-    return {"P1": skfem.ElementTriP1, "P2": skfem.ElementTriP2}[name]()
+        return _LineElement(DEGREES[name])
+    return getattr(skfem, f"ElementTri{name}")()
+
+
+class _LineElement(skfem.ElementH1):  # type: ignore[misc]
+    """Lagrange element on an interval, with equidistant nodes."""
+
+    nodal_dofs = 1
+    refdom = skfem.refdom.RefLine
+
+    def __init__(self, degree: int) -> None:
+        self.interior_dofs = degree - 1
+        self.maxdeg = degree
+        self.dofnames = ["u"] * degree
+        nodes = np.linspace(0.0, 1.0, degree + 1)[[0, degree, *range(1, degree)]]
+        self.doflocs = nodes[:, None]
+        powers = np.linalg.inv(np.vander(nodes, increasing=True)).T
+        self._shapes = [np.polynomial.Polynomial(row) for row in powers]
+
+    def lbasis(self, X: Array, i: int) -> tuple[Array, Array]:
+        """Return shape function i and its derivative at reference points (1, …)."""
+        shape = self._shapes[i]
+        return shape(X[0]), shape.deriv()(X)
 
 
 def _shapes(element: Any, reference: Array) -> tuple[Array, Array]:
@@ -213,7 +258,9 @@ def _scikit_mesh(mesh: Mesh, is_curved: bool) -> Any:
     cells = np.ascontiguousarray(mesh.cells.T)
     if mesh.dimension == 1:
         return skfem.MeshLine(points, cells)
-    straight = skfem.MeshTri(points, cells)
+    # Cells with sorted vertices, so that neighbours number the inner nodes of their
+    # edge alike; unsorted, elements of degree 3 and 4 are not continuous.
+    straight = skfem.MeshTri(points, cells, sort_t=True)
     if not is_curved:
         return straight
     quadratic = skfem.MeshTri2.from_mesh(straight)

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from pinnsuite.classical.finite_element_space import lagrange
 from pinnsuite.classical.finite_element_system import System
-from pinnsuite.classical.linear_systems import Factor, SolveFailedError
+from pinnsuite.classical.linear_systems import LinearSystem, SolveFailedError
 from pinnsuite.solution.solution import Status
 from pinnsuite.solver import Progress
 
@@ -48,10 +48,13 @@ class Iteration:
         Share of each field that the last update may be.
     max_steps
         Iterations at most, for each system of equations.
+    linear_solver
+        Of the linear systems, one of `LINEAR_SOLVERS`.
     """
 
     tolerance: float
     max_steps: int
+    linear_solver: str
 
 
 def _relative_size(system: System, update: Array, y: Array) -> float:
@@ -76,9 +79,15 @@ def _relative_size(system: System, update: Array, y: Array) -> float:
 
 
 def stationary(
-    system: System, iteration: Iteration, progress: Progress
+    system: System,
+    iteration: Iteration,
+    progress: Progress,
+    start: Array | None = None,
 ) -> tuple[Array, dict[str, Any]]:
     """Return the solution of `R(y) = 0` and what to tell about it.
+
+    Newton's method begins at `start`, or at harmonic functions with the values on the
+    boundary.
 
     Raises
     ------
@@ -86,7 +95,8 @@ def stationary(
         If Newton's method fails, from the linearised equations too.
     """
     zero = np.zeros(system.size)
-    start = system.harmonic_extension()
+    if start is None:
+        start = system.harmonic_extension()
     progress(0.0, f"{system.size} unknowns")
 
     def residual(y: Array) -> Array:
@@ -158,7 +168,7 @@ class _Newton:
                 jacobian = matrix(y)[free][:, free]
                 if self.iterations == 0:
                     system.fix_gauge(jacobian)
-                factor = Factor(jacobian, system.border)
+                factor = system.linear_system(jacobian, iteration.linear_solver)
                 self.factorisations += 1
             self.iterations += 1
             border = 0.0 if system.border is None else system.border
@@ -222,7 +232,7 @@ class _Radau:
         phase = vectors[0, real] / abs(vectors[0, real])
         self._vectors = (vectors[:, real] / phase).real, vectors[:, complex_]
         self._rows = (back[real] * phase).real, back[complex_]
-        self._factors: tuple[Factor, Factor] | None = None
+        self._factors: tuple[LinearSystem, LinearSystem] | None = None
         self._is_fresh = False
         self._matrices: tuple[sparse.csc_matrix, sparse.csc_matrix] | None = None
         self._load: Array | None = None
@@ -240,7 +250,7 @@ class _Radau:
         if not self.factorisations:
             system.fix_gauge(self._values[0] / self._h * mass + stiffness)
         first, second = (
-            Factor((value / self._h * mass + stiffness).tocsc(), system.border)
+            system.linear_system((value / self._h * mass + stiffness).tocsc(), "direct")
             for value in self._values
         )
         self._factors, self._is_fresh = (first, second), True

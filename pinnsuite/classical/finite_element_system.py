@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from pinnsuite.classical.finite_element_space import Quadrature, Space
-from pinnsuite.classical.linear_systems import SolveFailedError, ordering
+from pinnsuite.classical.linear_systems import (
+    LinearSystem,
+    SolveFailedError,
+    nested_dissection,
+)
 from pinnsuite.classical.weak_form import Integral, WeakForm
 from pinnsuite.problem.conditions import normal
 from pinnsuite.problem.definition import Problem
@@ -65,6 +69,7 @@ class System:
         ends = np.cumsum([0, *sizes]).tolist()
         self.parts = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self.size = ends[-1]
+        self.points = np.concatenate([space.locations(o) for o in weak.owners])
         self.gauge: int | None = None
         self.border: Array | None = None
         self._impose()
@@ -82,9 +87,8 @@ class System:
         self._imposed = []
         for number, e in enumerate(self.weak.essential):
             mine = np.flatnonzero(holder[self.fixed] == number)
-            local = self.fixed[mine] - self.parts[e.unknown].start
-            points = self.space.locations(self.weak.owners[e.unknown])[local]
             function = numpy_function(self.problem.coordinates, [e.value])
+            points = self.points[self.fixed[mine]]
             self._imposed.append((mine, points.T, function))
 
     def boundary_values(self, t: float) -> Array:
@@ -97,14 +101,24 @@ class System:
     def initial_values(self) -> Array:
         """Return the state at the start: interpolated, Dirichlet values imposed."""
         y = np.zeros(self.size)
-        for part, owner, value in zip(
-            self.parts, self.weak.owners, self.weak.initial, strict=True
-        ):
+        for part, value in zip(self.parts, self.weak.initial, strict=True):
             if value is not None:
                 function = numpy_function(self.problem.space, [value])
-                y[part] = function(*self.space.locations(owner).T)[0]
+                y[part] = function(*self.points[part].T)[0]
         assert self.problem.time is not None
         y[self.fixed] = self.boundary_values(self.problem.time.start)
+        return y
+
+    def transferred(self, space: Space, values: Array) -> Array:
+        """Return coefficients on another mesh, interpolated on this one."""
+        y = np.empty(self.size)
+        start = 0
+        for part, owner in zip(self.parts, self.weak.owners, strict=True):
+            stop = start + space.size(owner)
+            matrix = space.matrices(self.points[part])[space.elements[owner]]
+            y[part] = matrix @ values[start:stop]
+            start = stop
+        y[self.fixed] = self.boundary_values(0.0)
         return y
 
     def harmonic_extension(self) -> Array:
@@ -128,7 +142,8 @@ class System:
             matrix = self._matrix([[local.ravel(), rows.ravel(), columns.ravel()]])
             free = self.free[(self.free >= part.start) & (self.free < part.stop)]
             inner = matrix[free][:, free]
-            y[free] = splu(inner, **ordering(inner)).solve(-(matrix @ y)[free])
+            extension = LinearSystem(inner, self._elimination(free))
+            y[free] = extension.solve(-(matrix @ y)[free])[0]
         return y
 
     def _clock(self, t: float) -> list[float]:
@@ -185,11 +200,15 @@ class System:
                 weighted = (quadrature.weights * slope)[:, :, None] * table
                 key = (k, jet.field, is_rate)
                 sums[key] = sums[key] + weighted if key in sums else weighted
+            blocks: dict[tuple[int, int, int], Array] = {}
             for (k, unknown, is_rate), trial in sums.items():
                 test = form.tests[k]
                 table = quadrature.tables[self._name(test.field), test.orders]
                 local = table.transpose(0, 2, 1) @ trial
-                rows = self._dofs(test.field, quadrature)[:, :, None]
+                key = (test.field, unknown, is_rate)
+                blocks[key] = blocks[key] + local if key in blocks else local
+            for (tested, unknown, is_rate), local in blocks.items():
+                rows = self._dofs(tested, quadrature)[:, :, None]
                 columns = self._dofs(unknown, quadrature)[:, None, :]
                 entries[is_rate].append(
                     [
@@ -217,6 +236,31 @@ class System:
         dofs = self._dofs(unknown, quadrature)
         total: Array = np.bincount(dofs.ravel(), local.ravel(), self.size)
         return total[self.free]
+
+    @cached_property
+    def _ranks(self) -> Array:
+        quadrature = self.space.quadrature(None)
+        centres = np.stack([x.mean(axis=1) for x in quadrature.points], axis=1)
+        dofs = [self._dofs(i, quadrature) for i in range(len(self.parts))]
+        ranks = np.empty(self.size, dtype=np.int64)
+        ranks[nested_dissection(centres, dofs, self.size)] = np.arange(self.size)
+        return ranks
+
+    def _elimination(self, dofs: Array) -> Array:
+        """Return the order of elimination of some degrees of freedom."""
+        return np.argsort(self._ranks[dofs])
+
+    def linear_system(self, matrix: sparse.csc_matrix, method: str) -> LinearSystem:
+        """Return the system with a matrix on the free nodes, ready to be solved."""
+        field = np.searchsorted([p.stop for p in self.parts], self.free, side="right")
+        constants = (field[:, None] == np.arange(len(self.parts))).astype(float)
+        return LinearSystem(
+            matrix,
+            self._elimination(self.free),
+            constants=constants,
+            border=self.border,
+            method=method,
+        )
 
     def fix_gauge(self, matrix: sparse.csc_matrix) -> None:
         """Find the field that `matrix` leaves free up to a constant.

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,170 @@ def test_every_field_has_the_order_of_its_element(make, size, element):
     solver = FiniteElements(mesh_size=size, element=element, steps=10)
     expected = solver.expected_orders(problem)
     assert observed_orders(problem, solver) == pytest.approx(expected, abs=0.1)
+
+
+HIGH = [
+    (mixed_conditions, 1 / 4, "P3"),
+    (mixed_conditions, 1 / 4, "P4"),
+    (nonlinear_diffusion, 1 / 10, "P3"),
+    (nonlinear_diffusion, 1 / 6, "P4"),
+    (anisotropic, 1 / 10, "P3"),
+    (anisotropic, 1 / 6, "P4"),
+    (on_a_disk, 1 / 3, "P3"),
+    (periodic, 1 / 8, "P3"),
+    (periodic, 1 / 8, "P4"),
+    (advection_diffusion, 1 / 12, "P3"),
+    (advection_diffusion, 1 / 8, "P4"),
+    (heat, 1 / 10, "P3"),
+    (excitable, 1 / 12, "P3"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "element"), HIGH, ids=[f"{c[0].__name__}-{c[2]}" for c in HIGH]
+)
+def test_elements_of_higher_degree_have_their_order_too(make, size, element):
+    problem = make()
+    problem = manufacture(problem, smooth_field(problem))
+    solver = FiniteElements(mesh_size=size, element=element, steps=20)
+    expected = solver.expected_orders(problem)
+    assert expected["u" if problem.dimension == 2 else problem.field_names[0]] > 3
+    assert observed_orders(problem, solver) == pytest.approx(expected, abs=0.15)
+
+
+FROM_FILE = MeshDomain.from_file(DATA / "meshes" / "l_shape.msh", SPACE).triangles
+ROUND = Disk(x, y, (0, 0), 1).mesh(0.5)
+PROJECTED = [
+    ("P3", FROM_FILE, x**3 + x * y - y),
+    ("P4", FROM_FILE, x**4 + x * y**3),
+    # On curved cells only polynomials of half the degree are exact.
+    ("P3", ROUND, x - 2 * y),
+    ("P4", ROUND, x**2 - x * y),
+]
+
+
+@pytest.mark.parametrize(("element", "mesh", "polynomial"), PROJECTED, ids=str)
+def test_high_degree_is_continuous_however_vertices_are_ordered(
+    element, mesh, polynomial
+):
+    """A polynomial must be its own projection; on unsorted cells it is off by 1e-3."""
+    turned = np.random.default_rng(0).integers(3, size=(len(mesh.cells), 1))
+    cells = np.take_along_axis(mesh.cells, (turned + np.arange(3)) % 3, axis=1)
+    domain = MeshDomain(x, y, replace(mesh, cells=cells))
+    problem = Problem("projection", [u], [u - polynomial], [], domain)
+    solution = FiniteElements(element=element).solve(problem).require_ok()
+    points = domain.sample_interior(500, seed=0)
+    exact = sp.lambdify(SPACE, polynomial)(*points.T)
+    np.testing.assert_allclose(solution.at(points)["u"], exact, atol=1e-12)
+
+
+def test_hints_keep_their_distance_and_are_not_lowered():
+    problem = incompressible(is_linear=True, outlet="walls")
+    chosen = {e: FiniteElements(element=e).elements(problem) for e in ("P1", "P3")}
+    assert chosen["P1"] == {"u": "P2", "v": "P2", "p": "P1"}
+    assert chosen["P3"] == {"u": "P3", "v": "P3", "p": "P2"}
+
+
+def corner(element, **options):
+    """The singular solution at the re-entrant corner of an L, which the axes bound."""
+    angle = 3 * sp.pi / 4 - sp.atan2(x + y, y - x)
+    exact = (x**2 + y**2) ** sp.Rational(1, 3) * sp.sin(2 * angle / 3)
+    domain = Polygon(x, y, [(0, 0), (1, 0), (1, 1), (-1, 1), (-1, -1), (0, -1)], "side")
+    problem = Problem(
+        "corner",
+        [u],
+        [-laplacian(u, SPACE)],
+        [Dirichlet(u, exact)],
+        domain,
+        exact={u: exact},
+    )
+    solver = FiniteElements(mesh_size=0.1, element=element, **options)
+    solution = solver.solve(problem)
+    return solution.details["dofs"], errors(problem, solution)["u"]
+
+
+def test_adaption_regains_what_a_corner_costs():
+    # Uniform meshes: 8.2e-4 with 1361, 3.2e-4 with 5281 degrees of freedom.
+    dofs, error = corner("P2", grading="adaptive")
+    assert dofs < 2000
+    assert error < 1e-4
+    dofs, error = corner("P4", grading="adaptive")
+    assert dofs < 8000
+    assert error < 2e-6
+    assert corner("P2")[1] > 5e-4
+
+
+def test_adaption_starts_newton_from_the_coarser_mesh_and_ends_at_its_size():
+    problem = nonlinear_diffusion()
+    problem = manufacture(problem, smooth_field(problem))
+    solver = FiniteElements(mesh_size=1 / 10, grading="adaptive")
+    solution = solver.solve(problem.without_answer()).require_ok()
+    uniform = replace(solver, grading="uniform").solve(problem).details
+    assert 0.8 < solution.details["cells"] / uniform["cells"] < 2.5
+    assert solution.details["newton_iterations"] < uniform["newton_iterations"]
+    assert errors(problem, solution)["u"] < 1e-3
+    assert solver.expected_order(problem) is None
+
+
+def test_cosine_grading_keeps_the_order_and_resolves_layers():
+    f = field_of("f", x)
+    layer = Problem(
+        "boundary layer",
+        [f],
+        [f - D(f, x, 2) / 10000],
+        [Dirichlet(f, 1)],
+        INTERVAL,
+        exact={f: sp.cosh(100 * (x - sp.Rational(1, 2))) / sp.cosh(50)},
+    )
+    uniform, graded = (
+        errors(layer, FiniteElements(mesh_size=1 / 40, grading=g).solve(layer))["f"]
+        for g in ("uniform", "cosine")
+    )
+    assert graded < uniform / 20
+    problem = manufacture(anisotropic(), smooth_field(anisotropic()))
+    solver = FiniteElements(mesh_size=1 / 16, grading="cosine")
+    assert observed_orders(problem, solver) == pytest.approx({"u": 3}, abs=0.1)
+
+
+def test_multigrid_agrees_with_factors_and_refuses_what_it_cannot():
+    problem = manufacture(two_materials(), {u: sp.sin(2 * x + y)})
+    direct, iterative = (
+        FiniteElements(mesh_size=1 / 40, linear_solver=s).solve(problem).require_ok()
+        for s in ("direct", "multigrid")
+    )
+    np.testing.assert_allclose(
+        iterative.fields["u"], direct.fields["u"], rtol=0, atol=1e-9
+    )
+    solver = FiniteElements(mesh_size=1 / 8, linear_solver="multigrid")
+    refused = solver.solve(incompressible(is_linear=True, outlet="walls"))
+    assert refused.status is Status.FAILED
+    assert "linear_solver='direct'" in refused.sentence
+    assert "stationary" in solver.why_not(heat())
+
+
+def two_materials():
+    k = sp.Piecewise((1, x < sp.Rational(1, 2)), (10, True))
+    return Problem(
+        "two materials",
+        [u],
+        # The other sign than usual: definite all the same.
+        [div([k * g for g in grad(u, SPACE)], SPACE)],
+        [Dirichlet(u, 0, on=("left", "right")), Neumann(u, 0, on=("top", "bottom"))],
+        SQUARE,
+    )
+
+
+REFUSED = [
+    ({"grading": "cosine"}, mixed_conditions, "boxes"),
+    ({"grading": "adaptive"}, heat, "stationary"),
+    ({"element": "P4"}, on_a_disk, "P3"),
+    ({"element": "P4"}, heat, "order 4"),
+]
+
+
+@pytest.mark.parametrize(("options", "make", "word"), REFUSED, ids=str)
+def test_options_that_do_not_fit_a_problem_are_refused(options, make, word):
+    assert word in FiniteElements(**options).why_not(make())
 
 
 def incompressible(is_linear, outlet):
@@ -496,16 +661,18 @@ def test_what_cannot_be_solved_is_refused_with_its_reason():
     assert "3 space coordinates" in solver.why_not(in_space)
     with pytest.raises(UnsupportedProblemError, match="because it has 3 space"):
         solver.solve(in_space)
-    hints = {"elements": {"u": "P3"}}
-    cubic = poisson([-laplacian(u, SPACE)], Dirichlet(u, 0), hints=hints)
-    assert "'P3' for 'u'" in solver.why_not(cubic)
+    hints = {"elements": {"u": "P5"}}
+    quintic = poisson([-laplacian(u, SPACE)], Dirichlet(u, 0), hints=hints)
+    assert "'P5' for 'u'" in solver.why_not(quintic)
     assert solver.why_not(nonlinear_diffusion()) is None
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"element": "P3"},
+        {"element": "P5"},
+        {"grading": "geometric"},
+        {"linear_solver": "lu"},
         {"mesh_size": 0.0},
         {"refinements": -1},
         {"steps": 0},
