@@ -57,6 +57,14 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "scipy",
         "stationary problems on boxes of any dimension: stencils, Newton's method",
     ),
+    "collocation": SolverEntry(
+        "pinnsuite.classical.collocation:Collocation",
+        "classical",
+        ("pde",),
+        "scipy",
+        "one polynomial on any domain, time included, by least squares; for smooth "
+        "solutions",
+    ),
     "fourier": SolverEntry(
         "pinnsuite.classical.spectral:FourierPseudospectral",
         "classical",

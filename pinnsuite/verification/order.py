@@ -57,6 +57,7 @@ STARTS = (
     Start("finite-difference", {"points": 9, "stencil": "chebyshev"}, max_rungs=3),
     Start("finite-volume", {"cells": 40, "reconstruction": "MUSCL"}, max_rungs=4),
     Start("finite-volume", {"cells": 40, "reconstruction": "WENO5"}, max_rungs=4),
+    Start("collocation", {}, max_rungs=2),
     Start("fourier", {"points": 32, "steps": 40, "scheme": "etdrk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 40, "scheme": "if-rk4"}, max_rungs=4),
     Start("fourier", {"points": 32, "steps": 80, "scheme": "sbdf2"}, max_rungs=4),
