@@ -205,9 +205,11 @@ def _finding(
 
 def _suspect(terms: Sequence[sp.Expr], values: np.ndarray) -> str:
     total = values.sum(axis=0)
-    # (is no explanation, is no derivative, remaining residual, index, factor): where
-    # several terms explain it, as a source that equals u_xx, a derivative is named.
-    found: list[tuple[bool, bool, float, int, float]] = []
+    # (is no explanation, is no sign, is no derivative, remaining residual, index,
+    # factor): where several terms explain it, as in a travelling wave, whose u_t is
+    # -c u_x, a sign is likelier than another factor; a derivative, as one that equals
+    # a source, likelier than that.
+    found: list[tuple[bool, bool, bool, float, int, float]] = []
     for i, row in enumerate(values):
         if not row.any():
             continue
@@ -215,14 +217,16 @@ def _suspect(terms: Sequence[sp.Expr], values: np.ndarray) -> str:
         factor = -float(rest @ row) / float(row @ row)
         left = float(np.linalg.norm(rest + factor * row))
         fails = left > 1e-3 * float(np.linalg.norm(total))
-        found.append((fails, not terms[i].has(sp.Derivative), left, i, factor))
+        is_scaled = abs(factor + 1) >= 1e-2
+        is_plain = not terms[i].has(sp.Derivative)
+        found.append((fails, is_scaled, is_plain, left, i, factor))
     if not found:
         return ""
-    fails, _, _, i, factor = min(found)
+    fails, is_scaled, _, _, i, factor = min(found)
     if fails:
         largest = int(np.argmax((values**2).sum(axis=1)))
         return f"no single term explains it; the largest is `{terms[largest]}`"
-    if abs(factor + 1) < 1e-2:
+    if not is_scaled:
         return f"the sign of the term `{terms[i]}` is wrong"
     return f"the term `{terms[i]}` would have to be {factor:.4g} times as large"
 
