@@ -154,9 +154,59 @@ def _suite_rows() -> list[dict[str, Any]]:
 
 
 @app.command()
+def show(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROBLEM]…", help="Names, or files.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every problem of the catalogue.")
+    ] = False,
+    parameters: Set = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Formulas in LaTeX.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the domain into a .png, .svg or .pdf file, or write a .html "
+            "page of all that is known.",
+        ),
+    ] = None,
+    problems: Problems = None,
+    as_json: Json = False,
+) -> None:
+    """Show problems as pages of a textbook: equations, conditions, source, traps."""
+    from pinnsuite.report import catalogue
+
+    if bool(names) == every:
+        raise OptionError("Name the problems to show, or say --all.")
+    given = _assignments(parameters)
+    made = [(e, e.make(**given)) for e in _chosen(names, problems).values()]
+    is_page = out is not None and out.suffix in (".html", ".htm")
+    if out is not None and not is_page and len(made) > 1:
+        raise OptionError(f"{out}: a picture holds one problem; a .html page many.")
+    # Asking the solvers loads torch: a whole catalogue goes without.
+    pages = [catalogue.describe(e, m, solvers=not every) for e, m in made]
+    if as_json:
+        _print_json([catalogue.as_json(p) for p in pages])
+    elif not is_page:
+        print("\n".join(catalogue.as_text(p, latex=latex) for p in pages), end="")
+    if out is None:
+        return
+    if is_page:
+        catalogue.write_catalogue(pages, out)
+    else:
+        catalogue.write_picture(made[0][1], out)
+    _say(str(out))
+
+
+@app.command()
 def check(
     target: Annotated[str, typer.Argument(help="A problem's name or its file.")],
     parameters: Set = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the domain with its named boundaries."),
+    ] = None,
     problems: Problems = None,
     as_json: Json = False,
 ) -> None:
@@ -170,6 +220,10 @@ def check(
     entry = _entry(target, problems)
     problem = entry.make(**_assignments(parameters))
     report = check_problem(problem, pin=pin_of(entry, problem))
+    if out is not None:
+        from pinnsuite.report.catalogue import write_picture
+
+        write_picture(problem, out)
     if as_json:
         _print_json(
             {

@@ -7,6 +7,7 @@ and ∇·.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -285,6 +286,12 @@ class _MathML(_TimeFirst, MathMLPresentationPrinter):  # type: ignore[misc]
     def _braced(self, inner: Any) -> Any:
         return self._node("mrow", self._leaf("mo", "("), inner, self._leaf("mo", ")"))
 
+    def parenthesize(self, item: sp.Expr, level: int, strict: bool = False) -> Any:
+        """Leave the subscripts of a field bare: `u u_x`."""
+        if isinstance(item, sp.Derivative) and isinstance(item.expr, AppliedUndef):
+            return self._print(item)
+        return super().parenthesize(item, level, strict)
+
     def _print_AppliedUndef(self, expression: AppliedUndef) -> Any:
         return self._print(sp.Symbol(expression.func.__name__))
 
@@ -346,7 +353,14 @@ def mathml_text(expression: sp.Expr, space: Sequence[sp.Symbol] = ()) -> str:
     """Return an expression as the inside of a `<math>` element."""
     printer = _MathML()
     printer.space = space
-    return str(printer._print(gathered(expression, space)).toxml())
+    text = str(printer._print(gathered(expression, space)).toxml())
+    # sympy writes HTML's names of characters and a bare `<`, which XML does not know.
+    text = re.sub(
+        r"&(\w+);",
+        lambda m: m[0] if m[1] in ("lt", "gt", "amp") else html.unescape(m[0]),
+        text,
+    )
+    return text.replace("<mo><</mo>", "<mo>&lt;</mo>")
 
 
 Write = Callable[..., str]

@@ -12,12 +12,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -26,6 +28,10 @@ from matplotlib.tri import Triangulation
 from pinnsuite.compare import wording
 from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.compare.work_precision import Curve, Point
+from pinnsuite.problem.conditions import Boundary, Periodic
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.domain import Box
+from pinnsuite.problem.notation import condition_relation
 from pinnsuite.solution.record import Record, Rung
 from pinnsuite.solution.support import Grid, MeshNodes, Support
 
@@ -259,7 +265,8 @@ def convergence_plot(
     with mpl.rc_context(_STYLE):
         figure, ax = _figure(4.7, 3.4)
         ax.plot(x, [e for _, e in known], "o-", color=_SERIES[0], mew=0)
-        _scale(ax, [e for _, e in known], "y")
+        levels = [e for _, e in known] + ([] if claim is None else [claim])
+        _scale(ax, levels, "y")
         if by_dofs:
             ax.set_xscale("log")
         ax.set_xticks(x, [f"{v:,.0f}" for v in x])
@@ -288,6 +295,159 @@ def convergence_plot(
             f"{known[0][1]:.1e} to {known[-1][1]:.1e} over {len(known)} rungs.",
             f"Convergence of the reference{declared}.",
         )
+
+
+LIGHT = {
+    _INK: "#1d2126",
+    _MUTED: "#626a73",
+    _RULE: "#e3e0d8",
+    _SHADE: "#ece9e1",
+    **dict(
+        zip(
+            _SERIES,
+            [
+                "#1f6fb5",
+                "#d1600f",
+                "#12876f",
+                "#a3367f",
+                "#947100",
+                "#6355c7",
+                "#b3322a",
+                "#7b858f",
+            ],
+            strict=True,
+        )
+    ),
+}
+"""The page's colours on white, for figures in files of their own."""
+
+MAX_LEGEND = 64
+"""Letters of a boundary's conditions in a legend."""
+
+
+def domain_picture(problem: Problem) -> Picture | None:
+    """Draw where a problem is stated, with its named boundaries; None from 4-D on."""
+    with mpl.rc_context(_STYLE):
+        figure = _domain(problem, {})
+        if figure is None:
+            return None
+        assert problem.domain is not None
+        names = ", ".join(problem.domain.boundaries)
+        return _picture(figure, f"The domain of {problem.name} with {names}.")
+
+
+def write_domain(problem: Problem, path: Path) -> bool:
+    """Write the picture of `domain_picture` into a PNG, SVG or PDF file."""
+    style = {k: LIGHT.get(v, v) if isinstance(v, str) else v for k, v in _STYLE.items()}
+    with mpl.rc_context(style):
+        figure = _domain(problem, LIGHT)
+        if figure is None:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=160, facecolor="white")
+    return True
+
+
+def _domain(problem: Problem, colours: Mapping[str, str]) -> Figure | None:
+    domain = problem.domain
+    if domain is None or problem.dimension > 3:
+        return None
+    boundaries = {
+        name: colours.get(_SERIES[k % NUM_COLOURS], _SERIES[k % NUM_COLOURS])
+        for k, name in enumerate(domain.boundaries)
+    }
+    ink, muted = (colours.get(c, c) for c in (_INK, _MUTED))
+    labels = {name: _held(problem, name) for name in boundaries}
+    if problem.dimension == 1:
+        figure, ax = _figure(3.8, 2.9)
+        _draw_interval(ax, problem, boundaries, labels, ink, muted)
+    elif problem.dimension == 2:
+        figure, ax = _figure(3.8, 3.6)
+        _draw_plane(ax, problem, boundaries, labels, muted)
+    else:
+        figure = Figure(figsize=(3.8, 3.8), layout="constrained")
+        space: Any = figure.add_subplot(projection="3d")
+        for name, colour in boundaries.items():
+            points, _ = domain.sample_boundary(name, 400, seed=0)
+            space.scatter(*points.T, s=3, color=colour, label=labels[name])
+        names = (str(x) for x in problem.space)
+        for axis, name in zip("xyz", names, strict=True):
+            getattr(space, f"set_{axis}label")(name)
+        space.set_box_aspect(np.ptp(domain.bounds, axis=1))
+    figure.legend(loc="outside lower center", ncols=1)
+    return figure
+
+
+def _held(problem: Problem, name: str) -> str:
+    """Return a boundary's name with what holds there."""
+    found = []
+    for c in problem.conditions:
+        relation = condition_relation(c, problem)
+        if isinstance(c, Boundary) and name in problem.boundaries_of(c):
+            found.append(relation.unicode(problem.space).partition("  ")[0])
+        elif isinstance(c, Periodic):
+            assert isinstance(problem.domain, Box)
+            if name in problem.domain.sides(c.along):
+                found.append(f"periodic in {c.along}")
+    words = f"{name}: {', '.join(found) or 'nothing'}"
+    return words if len(words) <= MAX_LEGEND else words[: MAX_LEGEND - 1] + "…"
+
+
+def _draw_interval(
+    ax: Axes,
+    problem: Problem,
+    boundaries: Mapping[str, str],
+    labels: Mapping[str, str],
+    ink: str,
+    muted: str,
+) -> None:
+    assert problem.domain is not None
+    ((low, high),) = problem.domain.bounds
+    if problem.time is not None:
+        start, end = problem.time.start, problem.time.end
+        ax.fill_between([low, high], start, end, color=muted, alpha=0.12, lw=0)
+        ax.plot([low, high], [start, start], color=ink, lw=3, label="the start")
+        ax.set_ylabel(str(problem.time.coordinate))
+    else:
+        ax.plot([low, high], [0, 0], color=muted, lw=2)
+        ax.set_yticks([])
+    span = [start, end] if problem.time is not None else [0.0]
+    for name, colour in boundaries.items():
+        # Both ends, where they share the name.
+        points, _ = problem.domain.sample_boundary(name, 16, seed=0)
+        for k, at in enumerate(np.unique(points)):
+            label = labels[name] if k == 0 else None
+            style = "-" if len(span) > 1 else "o"
+            ax.plot([at] * len(span), span, style, color=colour, lw=3, label=label)
+    ax.set_xlabel(str(problem.space[0]))
+    ax.margins(0.08)
+
+
+def _draw_plane(
+    ax: Axes,
+    problem: Problem,
+    boundaries: Mapping[str, str],
+    labels: Mapping[str, str],
+    muted: str,
+) -> None:
+    assert problem.domain is not None
+    mesh = problem.domain.mesh(problem.domain.extent / 24)
+    x, y = mesh.points.T
+    ax.triplot(Triangulation(x, y, mesh.cells), lw=0.3, color=muted, alpha=0.6)
+    for name, colour in boundaries.items():
+        lines = LineCollection(
+            list(mesh.points[mesh.boundaries[name]]),
+            colors=colour,
+            linewidths=2.6,
+            label=labels[name],
+            capstyle="round",
+        )
+        ax.add_collection(lines)
+    spans = np.ptp(problem.domain.bounds, axis=1)
+    if 0.1 < spans[0] / spans[1] < 10:
+        ax.set_aspect("equal")
+    ax.set_xlabel(str(problem.space[0]))
+    ax.set_ylabel(str(problem.space[1]))
 
 
 def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None:

@@ -81,7 +81,7 @@ def check(
     faults = [] if pin is None else pin.faults(made)
     pinned = "" if pin is None or faults else "as the package vouches for it"
     if isinstance(made, SignalProblem):
-        lines = [*_signal_lines(made), *filter(None, [pinned])]
+        lines = [*signal_lines(made), *filter(None, [pinned])]
         return CheckReport(made.name, tuple(lines), tuple(faults))
     problem, lines = made, []
     if isinstance(made, Family):
@@ -112,7 +112,8 @@ def check(
     return CheckReport(made.name, tuple(lines), tuple(faults), tuple(findings), takers)
 
 
-def _signal_lines(made: SignalProblem) -> list[str]:
+def signal_lines(made: SignalProblem) -> list[str]:
+    """Return what a signal problem holds, a line each."""
     given = ", ".join(f"{k} {v.shape}" for k, v in made.given.items())
     truth = ", ".join(f"{k} {v.shape}" for k, v in (made.truth or {}).items())
     return [
