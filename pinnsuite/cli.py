@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pinnsuite.errors import OptionError, PinnsuiteError
+from pinnsuite.errors import OptionError, PinnsuiteError, unknown_name
 
 if TYPE_CHECKING:
     from pinnsuite.problem.catalog import Entry
@@ -89,33 +89,54 @@ def main() -> None:
 @app.command("list")
 def list_(
     what: Annotated[Listed, typer.Argument()] = Listed.problems,
+    group: Annotated[
+        str | None, typer.Option(help="Only the problems of one group.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Only problems with this tag; may be given again."),
+    ] = None,
     problems: Problems = None,
     as_json: Json = False,
 ) -> None:
     """List the problems, the solvers or the suites that there are."""
+    if (group or tag) and what is not Listed.problems:
+        raise OptionError("--group and --tag choose problems.")
     rows = {
-        Listed.problems: lambda: _problem_rows(problems),
+        Listed.problems: lambda: _problem_rows(problems, group, tag or []),
         Listed.solvers: _solver_rows,
         Listed.suites: _suite_rows,
     }[what]()
     if as_json:
         _print_json(rows)
     else:
-        _print_table(rows)
+        _print_table({k: v for k, v in row.items() if k != "tags"} for row in rows)
 
 
-def _problem_rows(folder: Path | None) -> list[dict[str, Any]]:
+def _problem_rows(
+    folder: Path | None, group: str | None, tags: list[str]
+) -> list[dict[str, Any]]:
     from pinnsuite.problem.catalog import entries
 
+    found = entries(folder).values()
+    groups, known = {e.group for e in found}, {t for e in found for t in e.tags}
+    if group is not None and group not in groups:
+        raise OptionError(unknown_name("group", group, groups))
+    for tag in tags:
+        if tag not in known:
+            raise OptionError(unknown_name("tag", tag, known))
     return [
         {
+            "group": e.group,
             "name": e.name,
             "kind": e.kind,
             "dimension": e.dimension,
             "reference": e.reference,
             "title": e.title,
+            "tags": list(e.tags),
         }
-        for e in entries(folder).values()
+        for e in found
+        if group in (None, e.group) and set(tags) <= set(e.tags)
     ]
 
 

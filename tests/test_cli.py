@@ -53,6 +53,25 @@ def test_problems_are_listed_with_what_they_are(command):
     assert all(row["title"] and row["reference"] for row in rows.values())
 
 
+def test_problems_are_chosen_by_group_and_tag(command):
+    _, out, _ = command("list", "--group", "flow", "--tag", "pinnacle", "--json")
+    rows = json.loads(out)
+    assert "burgers" in {row["name"] for row in rows}
+    assert all(row["group"] == "flow" for row in rows)
+    assert all("pinnacle" in row["tags"] for row in rows)
+
+
+def test_a_problem_is_shown_and_drawn(command, tmp_path):
+    code, out, _ = command("show", "burgers", "--out", tmp_path / "domain.svg")
+    assert code == 0
+    assert "u_t + u u_x − 0.0031831 u_xx = 0" in out
+    assert "lines" in out
+    assert (tmp_path / "domain.svg").stat().st_size > 1000
+    code, out, _ = command("show", "burgers", DECAY, "--out", tmp_path / "page.html")
+    assert (code, out) == (0, "")
+    assert "<math>" in (tmp_path / "page.html").read_text()
+
+
 def test_the_problems_of_a_folder_of_ones_own_are_listed(command):
     _, out, _ = command("list", "--problems", FILES, "--json")
     assert [row["name"] for row in json.loads(out)] == [
@@ -76,6 +95,12 @@ def test_a_sound_problem_passes_the_check(command):
     report = json.loads(out)
     assert report["ok"]
     assert report["solvers"]["ode"] is None
+
+
+def test_a_signal_is_checked_for_what_it_holds(command):
+    code, out, _ = command("check", TINY)
+    assert code == 0
+    assert "task 'restore'" in out
 
 
 def test_a_wrong_sign_fails_the_check(command):
@@ -165,6 +190,11 @@ def test_a_suite_is_run_and_a_contradicted_reference_fails_the_gate(command, tmp
         (["run", DECAY, "--solver", "ode", "--set", "rat=1"], "Did you mean 'rate'"),
         (["run", DECAY, "--solver", "ode", "--budget", "soon"], "no duration"),
         (["run", f"{FILES}/problems.py:broken"], "ZeroDivisionError"),
+        (["list", "--group", "flows"], "Did you mean 'flow'"),
+        (["list", "--tag", "pinacle"], "Did you mean 'pinnacle'"),
+        (["list", "solvers", "--tag", "pinnacle"], "choose problems"),
+        (["show"], "or say --all"),
+        (["show", "burgers", "lorenz", "--out", "x.png"], "holds one problem"),
         (["verify"], "or say --all"),
         (["verify", "wave", "--all"], "not both"),
         (["verify", "wave", "--solver", "lines"], "--solver goes with --orders"),

@@ -89,6 +89,8 @@ class Entry:
         does not show it.
     reference
         `exact`, `evaluated`, `ladder: SOLVER`, `data`, or `none` where none is named.
+    tags
+        Those that the text shows.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Entry:
     kind: str
     dimension: int | None
     reference: str
+    tags: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -245,18 +248,21 @@ def _entry(
         dimension = len(axes.keys) if isinstance(axes, ast.Dict) else None
     elif returns == "Family":
         make = keywords.get("make", ast.Constant(None))
-        named = {n.id for n in ast.walk(make) if isinstance(n, ast.Name)}
+        makers = {n.id for n in ast.walk(make) if isinstance(n, ast.Name)}
         for other in module.body:
-            if isinstance(other, ast.FunctionDef) and other.name in named:
+            if isinstance(other, ast.FunctionDef) and other.name in makers:
                 inner = _entry(other, "Problem", path, module)
                 dimension, reference = inner.dimension, inner.reference
     elif "domain" not in keywords:
         kind, dimension = "dynamics", 0
     else:
-        names = _coordinate_names(node) or _coordinate_names(module)
-        dimension = len(names) - ("time" in keywords) if names else None
+        count = _num_coordinates(node) or _num_coordinates(module)
+        dimension = count - ("time" in keywords) if count else None
     statement = ast.get_docstring(node) or ""
-    return Entry(node.name, returns, path, statement, kind, dimension, reference)
+    named = keywords.get("tags")
+    words = named.elts if isinstance(named, ast.List | ast.Tuple) else []
+    tags = tuple(str(w.value) for w in words if isinstance(w, ast.Constant))
+    return Entry(node.name, returns, path, statement, kind, dimension, reference, tags)
 
 
 def _called(call: ast.Call) -> str:
@@ -272,14 +278,26 @@ def _keywords(node: ast.FunctionDef, name: str) -> dict[str | None, ast.expr]:
     return found
 
 
-def _coordinate_names(node: ast.AST) -> list[str]:
-    """Return the names in the first `coordinates("t x y")` below `node`."""
-    for call in ast.walk(node):
-        if isinstance(call, ast.Call) and _called(call) == "coordinates" and call.args:
-            text = call.args[0]
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                return text.value.replace(",", " ").split()
-    return []
+def _num_coordinates(node: ast.AST) -> int:
+    """Return how many arguments the fields below `node` have, 0 if it does not show.
+
+    From `field_of("u", t, x)`; else from the names in `coordinates("t x")`, which may
+    hold unknown coefficients too.
+    """
+    calls = [c for c in ast.walk(node) if isinstance(c, ast.Call) and c.args]
+    for call in calls:
+        is_plain = not any(isinstance(a, ast.Starred) for a in call.args)
+        if _called(call) == "field_of" and is_plain:
+            return len(call.args) - 1
+    for call in calls:
+        text = call.args[0]
+        if (
+            _called(call) == "coordinates"
+            and isinstance(text, ast.Constant)
+            and isinstance(text.value, str)
+        ):
+            return len(text.value.replace(",", " ").split())
+    return 0
 
 
 def _reference(keywords: Mapping[str | None, ast.expr]) -> str:
