@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
@@ -25,6 +26,7 @@ from pinnsuite.problem.conditions import (
     Unknown,
 )
 from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.jets import lower, numpy_function
 
 
 def manufacture(problem: Problem, exact: Mapping[AppliedUndef, sp.Expr]) -> Problem:
@@ -99,8 +101,11 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
 
     Periodic coordinates get whole waves; the others most of one, with a phase, so that
     no derivative vanishes on a boundary and errors stand clear of rounding. Lengths are
-    scaled to the domain.
+    scaled to the domain. A field that starts nonnegative stays positive (a density, a
+    depth, a concentration) where the equations are no polynomials or diffusion depends
+    on the fields.
     """
+    positive = _positive_fields(problem)
     periodic = {c.along for c in problem.conditions_of(Periodic)}
     exact: dict[AppliedUndef, sp.Expr] = {}
     for i, f in enumerate(problem.states):
@@ -121,5 +126,35 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
                 if problem.space
                 else sp.sin(2 * unit + sp.Rational(1 + i, 2))
             )
-        exact[f] = wave * rate + (sp.Integer(2) if not problem.space else 0)
+        shift = 3 if f in positive else 0 if problem.space else 2
+        exact[f] = wave * rate + shift
     return exact
+
+
+def _positive_fields(problem: Problem) -> set[AppliedUndef]:
+    """Return the fields that start nonnegative, if their sign may matter."""
+    if problem.domain is None:
+        return set()
+    points = problem.domain.sample_interior(64, seed=0)
+    found = set()
+    for c in problem.conditions_of(Initial):
+        if c.order or not c.value.free_symbols <= set(problem.space):
+            continue
+        (start,) = numpy_function(problem.space, [c.value])(*points.T)
+        if np.min(start) >= 0 and np.max(start) > 0:
+            found.add(c.field)
+    if not found:
+        return set()
+    lowered = lower(problem.equations, problem.fields, problem.coordinates)
+    symbols = set(lowered.symbols)
+    highest = [
+        s
+        for s, jet in lowered.jets.items()
+        if sum(jet.orders[-problem.dimension :]) >= 2
+    ]
+    matters = any(
+        not e.is_polynomial(*symbols)
+        or any(sp.diff(e, s).free_symbols & symbols for s in highest)
+        for e in lowered.algebra
+    )
+    return found if matters else set()
