@@ -47,6 +47,9 @@ COARSER = 4
 MARKED = 0.5
 """Triangles are bisected whose estimated error is above this share of the largest."""
 
+ROUGH = 1e-3
+"""Where Newton's method ends on the meshes that are refined further."""
+
 DIVISIONS = 26
 """Cells along the longest side of a domain when no mesh size is given.
 
@@ -275,9 +278,6 @@ class FiniteElements:
         with clock.phase("setup"):
             mesh = self.mesh(problem)
         elements = tuple(self.elements(problem).values())
-        iteration = Iteration(
-            self.newton_tolerance, self.max_newton, self.linear_solver
-        )
         times = None if problem.time is None else problem.time.outputs
         wanted = 0.0
         if self.grading == "adaptive":
@@ -288,6 +288,9 @@ class FiniteElements:
             with clock.phase("setup"):
                 space = Space(problem, mesh, elements)
                 system = System(problem, weak, integrands, space)
+            is_last = len(mesh.cells) >= wanted
+            tolerance = max(self.newton_tolerance, 0.0 if is_last else ROUGH)
+            iteration = Iteration(tolerance, self.max_newton, self.linear_solver)
             try:
                 with clock.phase("solve"), np.errstate(all="ignore"):
                     if problem.time is None:
@@ -299,7 +302,7 @@ class FiniteElements:
                         )
             except SolveFailedError as error:
                 return failed(error.status, str(error), cost=clock.cost())
-            if len(mesh.cells) >= wanted:
+            if is_last:
                 break
             with clock.phase("solve"):
                 mesh = bisect(mesh, _worst(problem, system, values))
