@@ -33,6 +33,7 @@ from pinnsuite.problem.conditions import (
     normal,
 )
 from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.tables import Tabulated
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -312,6 +313,13 @@ class _MathML(_TimeFirst, MathMLPresentationPrinter):  # type: ignore[misc]
                 "msub", self._leaf("mi", "n"), self._leaf("mi", symbol.name[7:])
             )
         return super()._print_Symbol(symbol, style)
+
+    def _print_Tabulated(self, expression: Tabulated) -> Any:
+        inner = [self._print(a) for a in expression.args]
+        for k in range(len(inner) - 1, 0, -1):
+            inner.insert(k, self._leaf("mo", ","))
+        name = self._print(sp.Symbol(expression.label))
+        return self._node("mrow", name, self._braced(self._node("mrow", *inner)))
 
     def _index(self, expression: sp.Derivative) -> Any:
         names = [v for v, n in expression.variable_count for _ in range(int(n))]

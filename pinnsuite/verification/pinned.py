@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ from pinnsuite.problem.notation import (
     unicode_text,
 )
 from pinnsuite.problem.signal import SignalProblem
+from pinnsuite.problem.tables import Tabulated
 from pinnsuite.verification.reference import exact_evaluator
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-NUM_POINTS = 8
-"""Points of the problem at which values are taken."""
+NUM_POINTS = 64
+"""Points of the problem at which values are taken: enough to meet a pulse."""
 
 TOLERANCE = 1e-8
 """Relative difference that libraries and machines may make."""
@@ -138,7 +140,10 @@ class Pin:
             "lines": {k: vars(line) for k, line in self.lines.items()},
             "references": self.references,
         }
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        # A line for each row of numbers.
+        numbers = r"\[[-+.\deE,\s]*(?:null[-+.\deE,\s]*)*\]"
+        return re.sub(numbers, lambda m: " ".join(m[0].split()), text) + "\n"
 
 
 def _difference(label: str, mine: Line | None, pinned: Line | None) -> str:
@@ -265,7 +270,9 @@ def _problem_lines(problem: Problem, points: np.ndarray) -> dict[str, Line]:
         )
     values = _values([e for _, _, es in fixed.values() for e in es], problem, points)
     lines = {
-        label: Line(text[:MAX_TEXT], rest, [next(values) for _ in es for _ in points])
+        label: Line(
+            text, [rest, _tables(es)], [next(values) for _ in es for _ in points]
+        )
         for label, (text, rest, es) in fixed.items()
     }
     lines["fields"] = Line(", ".join(map(str, problem.fields)), problem.field_names)
@@ -295,6 +302,15 @@ def _problem_lines(problem: Problem, points: np.ndarray) -> dict[str, Line]:
         )
         for k, line in lines.items()
     }
+
+
+def _tables(expressions: Sequence[sp.Expr]) -> list[Any]:
+    """Return what tells the tables in expressions apart."""
+    found = set().union(*(e.atoms(Tabulated) for e in expressions))
+    return [
+        [f.label, list(f.methods), [_projections(a) for a in (*f.axes, f.values)]]
+        for f in sorted({f.func for f in found}, key=lambda f: str(f.label))
+    ]
 
 
 def _condition(c: Condition, problem: Problem) -> tuple[Any, list[sp.Expr]]:
@@ -350,7 +366,8 @@ def _number(name: str) -> float:
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """Return ten digits of a number, None for NaN and infinity."""
+    return float(f"{value:.9e}") if math.isfinite(value) else None
 
 
 def _known_solution(problem: Problem) -> tuple[Evaluate, float, str] | None:
