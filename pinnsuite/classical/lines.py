@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse
 
 from pinnsuite.classical.ode import STEPPERS, check_tolerances, march, tightened
 from pinnsuite.classical.semidiscretisation import (
@@ -23,6 +25,7 @@ from pinnsuite.errors import OptionError, UnsupportedProblemError, unknown_name
 from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import evolution
+from pinnsuite.problem.jets import is_linear
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, failed
 from pinnsuite.solution.support import Grid
@@ -155,8 +158,9 @@ class MethodOfLines:
         outputs = problem.time.outputs
         with clock.phase("solve"), np.errstate(all="ignore"):
             name = self._choose(problem, form, scheme)
+            rate = _rate(problem, form, scheme)
             trajectory = march(
-                lambda: self._stepper(name, scheme, outputs),
+                lambda: self._stepper(name, scheme, rate, outputs),
                 outputs,
                 progress=progress,
                 budget=budget,
@@ -218,7 +222,11 @@ class MethodOfLines:
         return "LSODA" if scheme.is_banded else "BDF"
 
     def _stepper(
-        self, name: str, scheme: Semidiscretisation, outputs: np.ndarray
+        self,
+        name: str,
+        scheme: Semidiscretisation,
+        rate: Callable[[float, np.ndarray], np.ndarray],
+        outputs: np.ndarray,
     ) -> Any:
         more: dict[str, Any] = {}
         if name == "LSODA" and scheme.is_banded:
@@ -229,7 +237,7 @@ class MethodOfLines:
         elif name != "DOP853":
             more = {"jac": scheme.stored_jacobian}
         return STEPPERS[name](
-            scheme.rate,
+            rate,
             float(outputs[0]),
             scheme.start,
             float(outputs[-1]),
@@ -254,6 +262,24 @@ def _analyse(solver: MethodOfLines, problem: Problem) -> BoxForm:
                 "use finite differences of order 4 and more points"
             )
     return form
+
+
+def _rate(
+    problem: Problem, form: BoxForm, scheme: Semidiscretisation
+) -> Callable[[float, np.ndarray], np.ndarray]:
+    """Return dy/dt, as one product where it is A y + b: half the time for waves."""
+    assert problem.time is not None
+    t, start = problem.time.coordinate, problem.time.start
+    rates = form.system.rates
+    given = [*rates.algebra, *(c.value for c in form.conditions)]
+    if any(t in e.free_symbols for e in given) or not is_linear(rates):
+        return scheme.rate
+    zero = np.zeros_like(scheme.start)
+    forcing = scheme.rate(start, zero)
+    matrix = scheme.stored_jacobian(start, zero)
+    if scipy.sparse.issparse(matrix):
+        matrix = matrix.tocsr()
+    return lambda _, y: matrix @ y + forcing
 
 
 def _is_oscillatory(form: BoxForm) -> bool:

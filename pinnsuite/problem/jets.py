@@ -130,6 +130,10 @@ def numpy_function(
 
     A constant expression gives a number, not an array: broadcast where it matters.
     """
+    if all(e.is_number and e.is_real for e in map(sp.sympify, expressions)):
+        # Compiling takes a millisecond, and many boundary values are 0.
+        values = [float(e) for e in expressions]
+        return lambda *_: list(values)
     function: Callable[..., list[Any]] = sp.lambdify(
         list(arguments),
         list(expressions),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.classical.lines import MethodOfLines, _analyse
+from pinnsuite.classical.lines import MethodOfLines, _analyse, _rate
 from pinnsuite.classical.semidiscretisation import CompiledRates, Semidiscretisation
 from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.problem import (
@@ -261,6 +261,39 @@ def test_jacobian_is_the_derivative_of_the_rate(name, stencil):
     ]
     matrix = scheme.jacobian(0.2, at).toarray()
     np.testing.assert_allclose(matrix, np.stack(columns, 1), atol=1e-6 * matrix.max())
+
+
+@pytest.mark.parametrize("stencil", ["finite-difference", "chebyshev"])
+@pytest.mark.parametrize(("source", "is_constant"), [(x, True), (t, False), (u, True)])
+def test_linear_rates_are_one_product_where_they_may_be(source, is_constant, stencil):
+    problem = Problem(
+        "heat",
+        [u],
+        [D(u, t) - D((1 + x) * D(u, x), x) - source],
+        [Initial(u, 0), Dirichlet(u, 1, "left"), Robin(u, x, "right", a=3)],
+        LINE,
+        SHORT,
+    )
+    solver = MethodOfLines(points=21, stencil=stencil)
+    form = _analyse(solver, problem)
+    scheme = Semidiscretisation(
+        problem, form, CompiledRates.of(problem, form), solver._axes(problem)
+    )
+    rate = _rate(problem, form, scheme)
+    assert (rate != scheme.rate) is is_constant
+    y = np.random.default_rng(0).standard_normal(len(scheme.start))
+    np.testing.assert_allclose(rate(0.3, y), scheme.rate(0.3, y), rtol=1e-10)
+
+
+def test_moving_boundary_values_and_products_have_no_constant_rate():
+    for name in ("heat on a box", "burgers"):
+        problem = PROBLEMS[name]
+        solver = MethodOfLines(points=11)
+        form = _analyse(solver, problem)
+        scheme = Semidiscretisation(
+            problem, form, CompiledRates.of(problem, form), solver._axes(problem)
+        )
+        assert _rate(problem, form, scheme) == scheme.rate
 
 
 def test_banded_jacobian_holds_the_same_numbers():
