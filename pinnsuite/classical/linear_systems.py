@@ -29,6 +29,9 @@ one."""
 BACKWARD_ERROR = 1e-14
 """Residual that a direct solution may leave, relative to `|A| |x| + |b|`, …"""
 
+PIVOT = 1e-2
+"""Share of its column below which a diagonal entry is not taken as a pivot."""
+
 REFINEMENTS = 3
 """… after so many corrections; else the factors are made again, with pivoting."""
 
@@ -96,7 +99,7 @@ def _bisected(centres: Array) -> tuple[Array, int]:
 
 
 class _Direct:
-    """LU factors without pivoting in the given order, or with it where that fails."""
+    """LU factors in the given order, or with full pivoting where that fails."""
 
     def __init__(self, matrix: sparse.csc_matrix, order: Array) -> None:
         self._matrix = matrix
@@ -106,7 +109,7 @@ class _Direct:
             self._lu = splu(
                 matrix[order][:, order],
                 permc_spec="NATURAL",
-                diag_pivot_thresh=0.0,
+                diag_pivot_thresh=PIVOT,
                 options={"SymmetricMode": True},
             )
         except RuntimeError:

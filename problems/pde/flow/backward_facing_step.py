@@ -30,8 +30,8 @@ def backward_facing_step(viscosity: float = 0.01) -> Problem:
     PINNacle's "NS 2d-CG", repaired. Its code asks only p = 0 at the outlet, which
     leaves the velocities there undetermined; its data come from yet another outlet
     (p = 0 with v = 0, and backflow suppressed). Even the exact solution of the coded
-    equations scores 6.3e-2 against those data, so that the best published score, 8.24e-2
-    (second-hand), says little. Upstream of the step, x < 2, the data can be compared.
+    equations scores 6.3e-2 against those data, so that the best published score,
+    8.24e-2 (second-hand), says little. Upstream, x < 2, the data can be compared.
 
     Trap: at the re-entrant corner (2, 1) the velocity is like r^0.54 and the pressure
     like r^(-0.46), unbounded. Solutions are judged by velocities, and uniform meshes
