@@ -46,6 +46,9 @@ _SETTLING = 10
 
 _HALVINGS = 12
 
+_SAME = 1e-2
+"""Relative change of the weight below which it is kept: its minimum is flat."""
+
 
 @dataclass(frozen=True)
 class Adjoint:
@@ -88,8 +91,9 @@ class Adjoint:
     max_iterations
         Of the optimiser, at most.
     tolerance
-        The end: the largest change of a coefficient, as a share of its range (of its
-        logarithm's, for a positive number).
+        The end: of Gauss-Newton the largest change of a coefficient, as a share of its
+        range (of its logarithm's, for a positive number); of L-BFGS the root of the
+        relative change of the objective.
     """
 
     family: ClassVar[str] = "classical"
@@ -101,7 +105,7 @@ class Adjoint:
     coefficient_points: int = 13
     refinements: int = 0
     method: str = "gauss-newton"
-    max_iterations: int = 40
+    max_iterations: int = 200
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -416,28 +420,37 @@ class _Search:
             before = self.weight
             if self.coefficients.fields:
                 self.weight = self.linear().best_weight()
-                if self.weight == before:
+                if abs(self.weight - before) <= _SAME * self.weight:
                     return
             result = self._minimised(left)
             self.iterations += result.nit
             left -= result.nit
             self.is_converged = bool(result.success)
             self.stop_reason = str(result.message)
-            if not self.coefficients.fields or not result.success or left <= 0:
+            if self.is_over() or not result.success:
+                return
+            if not self.coefficients.fields or left <= 0:
                 return
 
     def _minimised(self, left: int) -> Any:
+        """Minimise in coordinates that give the linearised problem a unit diagonal."""
         quadratic, linear, _ = self.coefficients.penalty
+        assert self.run.tangent is not None
+        diagonal = (self.run.tangent**2).sum(axis=0)
+        diagonal = np.sqrt(diagonal + self.weight * np.diag(quadratic))
+        span = 1 / np.maximum(diagonal, 1e-8 * diagonal.max())
+        start = self.objective(self.z, self.run)
 
         def value_and_slope(scaled: np.ndarray) -> tuple[float, np.ndarray]:
-            z = scaled * self.span
+            z = scaled * span
             try:
                 run = self.model.solve(z)
             except DivergedError:
-                return np.inf, np.zeros(len(z))
+                # So high that the line search turns back.
+                return 1e3 * start, np.zeros(len(z))
             slope = self.model.gradient(z, run)
             slope = 2 * (slope + self.weight * (quadratic @ z + linear))
-            return self.objective(z, run), slope * self.span
+            return self.objective(z, run), slope * span
 
         def watch(intermediate_result: Any) -> None:  # noqa: ARG001
             if self.is_over():
@@ -445,15 +458,20 @@ class _Search:
 
         result = scipy.optimize.minimize(
             value_and_slope,
-            self.z / self.span,
+            self.z / span,
             jac=True,
             method="L-BFGS-B",
             bounds=np.stack([self.coefficients.lower, self.coefficients.upper], 1)
-            / self.span[:, None],
+            / span[:, None],
             callback=watch,
-            options={"maxiter": left, "maxfun": 3 * left, "ftol": 0.0, "gtol": 1e-9},
+            options={
+                "maxiter": left,
+                "maxfun": 3 * left,
+                "ftol": self.solver.tolerance**2,
+                "gtol": self.solver.tolerance * np.sqrt(start),
+            },
         )
-        self.z = result.x * self.span
+        self.z = result.x * span
         self.run = self.model.solve(self.z, tangent=True)
         return result
 

@@ -117,8 +117,8 @@ class NonlinearLeastSquares:
         clock = Clock()
         with clock.phase("symbolic"):
             misfit = _Misfit(self, problem, budget)
-        bounds = np.array([(u.lower, u.upper) for u in problem.unknowns]).T
-        guesses = _guesses(problem.unknowns, self.starts, self.seed)
+        bounds = np.array([(u.lower, u.upper) for u in problem.unknown_scalars]).T
+        guesses = _guesses(problem.unknown_scalars, self.starts, self.seed)
         status, message, converged = Status.OK, "", 0
         with clock.phase("solve"):
             try:
@@ -153,7 +153,7 @@ class NonlinearLeastSquares:
                 cost=clock.cost(),
             )
         values, dense, details = fitted
-        names = [str(u.symbol) for u in problem.unknowns]
+        names = [str(u.symbol) for u in problem.unknown_scalars]
         fields = system_fields(problem, misfit.system)
 
         def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
@@ -186,7 +186,7 @@ class _Misfit:
         assert problem.time is not None
         self.solver = solver
         self.system = ordinary(problem)
-        unknowns = [u.symbol for u in problem.unknowns]
+        unknowns = [u.symbol for u in problem.unknown_scalars]
         states, rates, slopes = first_order(self.system)
         self.shape = (len(states), len(unknowns))
         by_unknown = [[sp.diff(e, p) for p in unknowns] for e in rates]
@@ -249,7 +249,7 @@ class _Misfit:
             return None
         residuals = self.residuals(self.best)
         errors = _standard_errors(residuals, self.jacobian(self.best))
-        names = [str(u.symbol) for u in problem.unknowns]
+        names = [str(u.symbol) for u in problem.unknown_scalars]
         details = {
             "dofs": len(names),
             "steps": found.steps,

@@ -219,7 +219,7 @@ class ODESolver:
     def why_not(self, problem: Problem) -> str | None:
         """Say which part of `problem` is out of reach, or None."""
         if problem.unknowns:
-            names = ", ".join(str(u.symbol) for u in problem.unknowns)
+            names = ", ".join(u.name for u in problem.unknowns)
             return f"its coefficients {names} are unknown; use 'least-squares'"
         try:
             ordinary(problem)

@@ -57,7 +57,7 @@ class TrajectoryFit:
         physics = problem.physics
         if physics is None:
             return "its equations are not given; supply physics=Problem(…)"
-        if not physics.unknowns:
+        if not physics.unknown_scalars:
             return "its physics has no Unknown coefficient to fit"
         num_states = problem.given["states_train"].shape[2]
         if len(physics.fields) != num_states:
@@ -91,7 +91,7 @@ class TrajectoryFit:
             system = _system(physics, evolution(physics))
         times, measured = problem.given["t_train"], problem.given["states_train"]
         num_trajectories, _, n = measured.shape
-        num_coefficients = len(physics.unknowns)
+        num_coefficients = len(physics.unknown_scalars)
 
         def run(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             """Return the residuals and their derivatives by the parameters."""
@@ -114,7 +114,7 @@ class TrajectoryFit:
             return (state - measured).ravel(), jacobian.reshape(-1, len(parameters))
 
         start = np.concatenate(
-            [[u.guess for u in physics.unknowns], measured[:, 0].ravel()]
+            [[u.guess for u in physics.unknown_scalars], measured[:, 0].ravel()]
         )
         with clock.phase("train"):
             kept = (start, *run(start))
@@ -136,8 +136,8 @@ class TrajectoryFit:
                 start,
                 jac=lambda p: at(p)[1],
                 bounds=(
-                    np.concatenate([[u.lower for u in physics.unknowns], -free]),
-                    np.concatenate([[u.upper for u in physics.unknowns], free]),
+                    np.concatenate([[u.lower for u in physics.unknown_scalars], -free]),
+                    np.concatenate([[u.upper for u in physics.unknown_scalars], free]),
                 ),
                 x_scale="jac",
                 xtol=self.tolerance,
@@ -145,7 +145,7 @@ class TrajectoryFit:
             )
         theta = fit.x[:num_coefficients]
         progress(1.0, f"cost {fit.cost:.3g} after {fit.nfev} evaluations")
-        names = [u.symbol.name for u in physics.unknowns]
+        names = [u.symbol.name for u in physics.unknown_scalars]
         return forecast(
             problem,
             lambda s: system(s, theta)[0],
@@ -165,7 +165,7 @@ System = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.nda
 
 def _system(physics: Problem, form: Evolution) -> System:
     """Return the right-hand side with its derivatives, from the equations."""
-    unknowns = [u.symbol for u in physics.unknowns]
+    unknowns = [u.symbol for u in physics.unknown_scalars]
     fields = {jet.field: symbol for symbol, jet in form.rates.jets.items()}
     # A field that no rate depends on has no symbol.
     states = [fields.get(i, sp.Dummy()) for i in range(len(form.states))]
