@@ -1,6 +1,7 @@
 """Putting a known solution into the equations, term by term.
 
-Every additive term is evaluated on its own, so that a wrong term can be named: if one
+At points or, where the solution jumps, over cells of space-time (`balance`). Every
+additive term is evaluated on its own, so that a wrong term can be named: if one
 factor on one term makes the residual vanish, that term is the suspect.
 """
 
@@ -14,7 +15,9 @@ import sympy as sp
 
 from pinnsuite.problem.conditions import Boundary, Dirichlet, Initial, normal
 from pinnsuite.problem.definition import Evaluated, Problem
+from pinnsuite.problem.form import JUMPS, lost_jumps
 from pinnsuite.problem.jets import Jet, lower, numpy_function
+from pinnsuite.verification.balance import balances
 
 NUM_POINTS = 64
 """Points in the interior, and on each boundary, where the residual is taken."""
@@ -75,7 +78,7 @@ def residual_findings(problem: Problem) -> list[Finding]:
         return []
     points = _interior(problem, known.margin)
     findings = [
-        _finding(problem, f"equation {i}", equation, 0, points, {}, known, tolerance)
+        _equation(problem, f"equation {i}", equation, points, known, tolerance)
         for i, equation in enumerate(problem.equations, 1)
     ]
     for c in problem.conditions:
@@ -104,6 +107,11 @@ class _Exact:
         value = numpy_function(self.problem.coordinates, [expression])(*points.T)[0]
         return np.broadcast_to(np.asarray(value, dtype=float), len(points))
 
+    def at(self, points: np.ndarray) -> Mapping[str, np.ndarray]:
+        none = (0,) * points.shape[1]
+        names = self.problem.field_names
+        return {n: self.jet(Jet(i, none), points) for i, n in enumerate(names)}
+
 
 class _Differences:
     """Derivatives of an evaluated solution, by tensor-product central differences."""
@@ -114,6 +122,9 @@ class _Differences:
         self.names = problem.field_names
         self.evaluate = reference.evaluate
         self.steps = STEP * np.ptp(_bounds(problem), axis=1)
+
+    def at(self, points: np.ndarray) -> Mapping[str, np.ndarray]:
+        return self.evaluate(points)
 
     def jet(self, jet: Jet, points: np.ndarray) -> np.ndarray:
         offsets, weights = np.zeros((1, points.shape[1])), np.ones(1)
@@ -168,7 +179,53 @@ def _interior(problem: Problem, margin: float) -> np.ndarray:
             centre = problem.domain.bounds.mean(axis=1)
             space = centre + (1 - 2 * margin) * (space - centre)
         columns.append(space)
-    return np.hstack(columns)
+    points = np.hstack(columns)
+    return points[~_at_jumps(problem, points, margin)] if margin else points
+
+
+def _at_jumps(problem: Problem, points: np.ndarray, margin: float) -> np.ndarray:
+    """Say at which points a stencil of differences reaches across a jump."""
+    jumps = sorted(
+        {j for d in lost_jumps(problem) for j in d.expr.atoms(*JUMPS)}, key=sp.srepr
+    )
+    jumps = [j for j in jumps if not j.has(*problem.fields)]
+    function = numpy_function(problem.coordinates, jumps)
+    crossed = np.zeros(len(points), dtype=bool)
+    here = function(*points.T)
+    for axis, width in enumerate(margin * np.ptp(_bounds(problem), axis=1)):
+        for side in (-width, width):
+            there = points.copy()
+            there[:, axis] += side
+            for a, b in zip(here, function(*there.T), strict=True):
+                crossed |= a != b
+    return crossed
+
+
+def _terms(
+    problem: Problem, expression: sp.Expr, value: sp.Expr | int
+) -> list[sp.Expr]:
+    """Return the summands of `expression - value`, with the true coefficients."""
+    truth = {u.symbol: u.truth for u in problem.unknown_scalars if u.truth is not None}
+    stated = expression.subs(truth)
+    expanded = sp.expand(stated, deep=False) - sp.sympify(value).subs(truth)
+    return [t for t in sp.Add.make_args(sp.expand_mul(expanded)) if t != 0]
+
+
+def _equation(
+    problem: Problem,
+    what: str,
+    equation: sp.Expr,
+    points: np.ndarray,
+    known: _Exact | _Differences,
+    tolerance: float,
+) -> Finding:
+    """Judge an equation at points, or over cells where the solution jumps."""
+    if problem.norm == "L1":
+        terms = _terms(problem, equation, 0)
+        means = balances(problem, terms, known.at)
+        if means is not None:
+            return _judged(what, terms, means, EVALUATED_TOLERANCE)
+    return _finding(problem, what, equation, 0, points, {}, known, tolerance)
 
 
 def _finding(
@@ -181,10 +238,7 @@ def _finding(
     known: _Exact | _Differences,
     tolerance: float,
 ) -> Finding:
-    truth = {u.symbol: u.truth for u in problem.unknown_scalars if u.truth is not None}
-    stated = expression.subs(truth)
-    expanded = sp.expand(stated, deep=False) - sp.sympify(value).subs(truth)
-    terms = [t for t in sp.Add.make_args(sp.expand_mul(expanded)) if t != 0]
+    terms = _terms(problem, expression, value)
     lowered = lower(terms, problem.fields, problem.coordinates)
     arguments = [*problem.coordinates, *normals, *lowered.symbols]
     jets = [known.jet(jet, points) for jet in lowered.jets.values()]
@@ -194,6 +248,13 @@ def _finding(
     values = np.array(
         [np.broadcast_to(np.asarray(v, dtype=float), len(points)) for v in computed]
     )
+    return _judged(what, terms, values, tolerance)
+
+
+def _judged(
+    what: str, terms: Sequence[sp.Expr], values: np.ndarray, tolerance: float
+) -> Finding:
+    """Return the finding from the values of each term, shape (terms, points)."""
     size = float(np.sqrt((values**2).sum(axis=0).mean())) if len(terms) else 0.0
     total = values.sum(axis=0)
     # A condition on a solution that vanishes there has no size of its own.
