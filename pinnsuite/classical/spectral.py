@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -308,6 +308,10 @@ class _Grid:
         if solver.dealias == "2/3":
             for m in mesh:
                 self.kept &= np.abs(m) < n / 3
+        # In one dimension, cutting and padding cost more than they spare.
+        self.columns = n // 2 + 1
+        if d > 1:
+            self.columns = int(self.kept.any(axis=self.over[:-1]).sum())
         self.waves = [
             2 * np.pi * m / (b - a) for m, (a, b) in zip(mesh, bounds, strict=True)
         ]
@@ -322,28 +326,25 @@ class _Grid:
         return np.array(factors).reshape(len(orders), *self.kept.shape)
 
     def to_values(self, v: np.ndarray) -> np.ndarray:
-        """Return the values at the nodes."""
-        values: np.ndarray
-        if len(self.shape) == 1:  # the general transform takes 5 µs more
-            values = scipy.fft.irfft(v, self.shape[0])
-        else:
-            values = scipy.fft.irfftn(v, self.shape, self.over)
+        """Return the values at the nodes; columns of modes that v lacks are 0."""
+        if len(self.shape) > 1:
+            v = scipy.fft.ifftn(v, axes=self.over[:-1])
+        values: np.ndarray = scipy.fft.irfft(v, self.shape[-1])
         return values
 
     def to_modes(self, values: np.ndarray) -> np.ndarray:
-        """Return the coefficients."""
-        v: np.ndarray
-        if len(self.shape) == 1:
-            v = scipy.fft.rfft(values)
-        else:
-            v = scipy.fft.rfftn(values, axes=self.over)
+        """Return the first `columns` columns of the coefficients."""
+        v: np.ndarray = scipy.fft.rfft(values)[..., : self.columns]
+        if len(self.shape) > 1:
+            v = scipy.fft.fftn(v, axes=self.over[:-1])
         return v
 
 
 class _Part:
     """Some remainders on a grid, and what they do to the unknowns.
 
-    `response` is the part of K⁺ that takes their coefficients to rates and others.
+    `inverse` is K⁺; its part for these remainders takes their coefficients to `rates`
+    and `others`. All of them have the grid's first `columns` columns only.
     """
 
     def __init__(
@@ -353,23 +354,26 @@ class _Part:
         self.grid = grid
         self.rows = remainders.rows
         self.place = [j.field for j in remainders.jets]
-        self.factors = grid.symbols([j.orders for j in remainders.jets])
-        self.has_slopes = any(any(j.orders) for j in remainders.jets)
+        factors = grid.symbols([j.orders for j in remainders.jets]) * grid.kept
+        self.factors = factors[..., : grid.columns]
         response = inverse[:, list(self.rows)] * grid.symbols(remainders.orders)
+        response = (response * grid.kept)[..., : grid.columns]
         self.rates, self.others = compact(response[:states]), response[states:]
 
     def coefficients(self, t: float, v: np.ndarray) -> np.ndarray:
-        """Return those of the functions, shape (functions, *v.shape[1:])."""
+        """Return those of the functions, shape (functions, …, columns)."""
         grid = self.grid
-        jets: np.ndarray | tuple[()] = ()
-        if self.place:
-            if self.place != list(range(len(v))):
-                v = v[self.place]
-            if self.has_slopes:
-                factors = self.factors
-                # One more axis: the members of a batch.
-                v = v * (factors[:, None] if v.ndim > factors.ndim else factors)
-            jets = grid.to_values(v)
+        cut = v[..., : grid.columns]
+        jets: Iterable[np.ndarray] = ()
+        if len(grid.shape) > 1:
+            # One by one: together they would not stay in the processor's cache.
+            pairs = zip(self.place, self.factors, strict=True)
+            jets = [grid.to_values(cut[i] * factor) for i, factor in pairs]
+        elif self.place:
+            # A batch has one more axis, of members.
+            wide = v.ndim > self.factors.ndim
+            factors = self.factors[:, None] if wide else self.factors
+            jets = grid.to_values(cut[self.place] * factors)
         found = self.function(t, *grid.nodes, *jets)
         values = np.empty((len(found), *v.shape[1 : -len(grid.shape)], *grid.shape))
         for i, value in enumerate(found):
@@ -398,10 +402,10 @@ class _Modes:
         linear = np.moveaxis(inverse @ right, (-2, -1), (0, 1))
         self.linear = compact(linear[: self.states])
         self.others = linear[self.states :]
-        inverse = np.moveaxis(inverse, (-2, -1), (0, 1)) * grid.kept
+        inverse = np.moveaxis(inverse, (-2, -1), (0, 1))
         self.early = _Part(form.early, grid, inverse, self.states)
         self.late = _Part(form.late, grid, inverse, self.states)
-        self.completes = any(j.field >= self.states for j in form.late.jets)
+        self.late_needs_others = any(j.field >= self.states for j in form.late.jets)
 
     def scheme(self, h: float) -> Scheme:
         """Return the time stepping with step h."""
@@ -410,34 +414,35 @@ class _Modes:
 
     def rate(self, t: float, v: np.ndarray) -> np.ndarray:
         """Return what the remainders contribute to v_t."""
-        if not self.early.rows:
-            full = self._completed(t, v) if self.completes else v
-            return apply(self.late.rates, self.late.coefficients(t, full))
-        early = self.early.coefficients(t, v)
-        total = apply(self.early.rates, early)
+        parts, early = [], None
+        if self.early.rows:
+            early = self.early.coefficients(t, v)
+            parts.append(apply(self.early.rates, early))
         if self.late.rows:
-            full = self._completed(t, v, early) if self.completes else v
-            total = total + apply(self.late.rates, self.late.coefficients(t, full))
-        return total
+            full = self._completed(v, early) if self.late_needs_others else v
+            parts.append(apply(self.late.rates, self.late.coefficients(t, full)))
+        rate = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        if rate.shape == v.shape:
+            return rate
+        padded = np.zeros_like(v)
+        padded[..., : self.grid.columns] = rate
+        return padded
 
-    def _completed(
-        self, t: float, v: np.ndarray, early: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _completed(self, v: np.ndarray, early: np.ndarray | None) -> np.ndarray:
         """Return the states, and the others as far as the states determine them."""
         others = apply(self.others, v)
-        if self.early.rows:
-            if early is None:
-                early = self.early.coefficients(t, v)
-            others += apply(self.early.others, early)
+        if early is not None:
+            others[..., : self.grid.columns] += apply(self.early.others, early)
         return np.concatenate([v, others])
 
     def values(self, t: float, v: np.ndarray) -> np.ndarray:
         """Return the values of the fields at the nodes, shape (fields, *nodes)."""
         if len(self.others):
-            v = self._completed(t, v)
+            early = self.early.coefficients(t, v) if self.early.rows else None
+            v = self._completed(v, early)
             if self.late.rows and self.late.others.any():
-                late = self.late.coefficients(t, v)
-                v[self.states :] += apply(self.late.others, late)
+                late = apply(self.late.others, self.late.coefficients(t, v))
+                v[self.states :, ..., : self.grid.columns] += late
         return self.grid.to_values(v[self.fields])
 
     def project(
@@ -450,7 +455,8 @@ class _Modes:
         axes = [FourierAxis(float(a), float(b), fine).nodes for a, b in bounds]
         sampled = initial(*np.meshgrid(*axes, indexing="ij"))
         values = np.stack([np.broadcast_to(v, (fine,) * d) for v in sampled])
-        return _resized(grid.to_modes(values), (fine,) * d, grid.shape)
+        coefficients = scipy.fft.rfftn(values, axes=grid.over)
+        return _resized(coefficients, (fine,) * d, grid.shape)
 
 
 def _pseudo_inverse(matrices: np.ndarray) -> np.ndarray:
