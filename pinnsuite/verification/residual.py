@@ -7,8 +7,9 @@ factor on one term makes the residual vanish, that term is the suspect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -62,10 +63,17 @@ class Finding:
         return bool(self.residual <= self.tolerance)
 
 
-def residual_findings(problem: Problem) -> list[Finding]:
+def residual_findings(problem: Problem, *, conditions: bool = True) -> list[Finding]:
     """Put the exact or evaluated solution of `problem` into everything it states.
 
     Returns an empty list where the problem has neither.
+
+    Parameters
+    ----------
+    problem
+        With its solution.
+    conditions
+        Whether to look at the conditions too, after the equations.
     """
     known: _Exact | _Differences
     if problem.exact is not None:
@@ -77,11 +85,8 @@ def residual_findings(problem: Problem) -> list[Finding]:
     else:
         return []
     points = _interior(problem, known.margin)
-    findings = [
-        _equation(problem, f"equation {i}", equation, points, known, tolerance)
-        for i, equation in enumerate(problem.equations, 1)
-    ]
-    for c in problem.conditions:
+    findings = _equations(problem, points, known, tolerance)
+    for c in problem.conditions if conditions else ():
         if isinstance(c, Initial):
             findings.append(_initial(problem, c, known, tolerance))
         elif isinstance(c, Boundary) and (known.margin == 0 or type(c) is Dirichlet):
@@ -98,13 +103,17 @@ class _Exact:
         assert problem.exact is not None
         self.problem = problem
         self.exact = [problem.exact[f] for f in problem.fields]
+        self.functions: dict[Jet, Callable[..., list[Any]]] = {}
 
     def jet(self, jet: Jet, points: np.ndarray) -> np.ndarray:
-        expression = self.exact[jet.field]
-        for c, n in zip(self.problem.coordinates, jet.orders, strict=True):
-            if n:
-                expression = sp.diff(expression, c, n)
-        value = numpy_function(self.problem.coordinates, [expression])(*points.T)[0]
+        if jet not in self.functions:
+            expression = self.exact[jet.field]
+            for c, n in zip(self.problem.coordinates, jet.orders, strict=True):
+                if n:
+                    expression = sp.diff(expression, c, n)
+            function = numpy_function(self.problem.coordinates, [expression])
+            self.functions[jet] = function
+        value = self.functions[jet](*points.T)[0]
         return np.broadcast_to(np.asarray(value, dtype=float), len(points))
 
     def at(self, points: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -211,21 +220,23 @@ def _terms(
     return [t for t in sp.Add.make_args(sp.expand_mul(expanded)) if t != 0]
 
 
-def _equation(
-    problem: Problem,
-    what: str,
-    equation: sp.Expr,
-    points: np.ndarray,
-    known: _Exact | _Differences,
-    tolerance: float,
-) -> Finding:
-    """Judge an equation at points, or over cells where the solution jumps."""
+def _equations(
+    problem: Problem, points: np.ndarray, known: _Exact | _Differences, tolerance: float
+) -> list[Finding]:
+    """Judge the equations at points, or over cells where the solution jumps."""
+    names = [f"equation {i}" for i in range(1, len(problem.equations) + 1)]
     if problem.norm == "L1":
-        terms = _terms(problem, equation, 0)
+        terms = [_terms(problem, equation, 0) for equation in problem.equations]
         means = balances(problem, terms, known.at)
         if means is not None:
-            return _judged(what, terms, means, EVALUATED_TOLERANCE)
-    return _finding(problem, what, equation, 0, points, {}, known, tolerance)
+            return [
+                _judged(*equation, EVALUATED_TOLERANCE)
+                for equation in zip(names, terms, means, strict=True)
+            ]
+    return [
+        _finding(problem, name, equation, 0, points, {}, known, tolerance)
+        for name, equation in zip(names, problem.equations, strict=True)
+    ]
 
 
 def _finding(
