@@ -1,4 +1,6 @@
-"""Fourier and ETDRK4: orders, an independent reference, batches, refusals."""
+"""Fourier series: orders, independent references, pitfalls, batches, refusals."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -213,22 +215,159 @@ def test_kuramoto_sivashinsky_agrees_with_an_independent_reference():
 def test_a_kink_in_the_initial_state_is_projected_and_does_not_alias():
     # x² cos πx on [-1, 1] has a kink at the period's end; the heat equation is then
     # solved exactly mode by mode, so that all the error is in the initial state.
-    def start(points):
-        problem = Problem(
-            "heat",
-            [u],
-            [D(u, t) - D(u, x, 2) / 1000],
-            [Initial(u, x**2 * sp.cos(sp.pi * x)), Periodic(x)],
-            Interval(x, -1, 1),
-            SHORT,
-        )
-        solution = FourierPseudospectral(points=points, steps=1).solve(problem)
-        at = np.linspace(-1, 1, 301)
-        return solution.at(np.stack([np.full(301, 0.5), at], 1))["u"]
+    problem = Problem(
+        "heat",
+        [u],
+        [D(u, t) - D(u, x, 2) / 1000],
+        [Initial(u, x**2 * sp.cos(sp.pi * x)), Periodic(x)],
+        Interval(x, -1, 1),
+        SHORT,
+    )
+    nodes = np.arange(128) / 64 - 1
 
-    fine, coarse = start(1024), start(128)
-    sampled = np.abs(fine - coarse).max()
-    assert sampled < 1e-8
+    def end(points):
+        solver = FourierPseudospectral(points=points, steps=1)
+        return solver.solve(problem).at(np.stack([np.full(128, 0.5), nodes], 1))["u"]
+
+    # The same, but sampled on 128 nodes.
+    k = np.pi * np.arange(65)
+    sampled = np.fft.rfft(nodes**2 * np.cos(np.pi * nodes)) * np.exp(-(k**2) / 2000)
+    fine = end(1024)
+    projected = np.abs(end(128) - fine).max()
+    assert projected < 1e-8
+    assert np.abs(np.fft.irfft(sampled) - fine).max() > 1000 * projected
+
+
+def allen_cahn():
+    return Problem(
+        "allen-cahn",
+        [u],
+        [D(u, t) - D(u, x, 2) / 10_000 - 5 * (u - u**3)],
+        [Initial(u, x**2 * sp.cos(sp.pi * x)), Periodic(x)],
+        Interval(x, -1, 1),
+        TimeInterval(t, 0, 1, 5),
+    )
+
+
+def test_halving_the_step_alone_misses_the_error_in_space_and_refined_does_not():
+    problem = allen_cahn()
+    late = common_support(problem).points
+    late = late[late[:, 0] > 0]
+    coarse = FourierPseudospectral(points=256, steps=200)
+
+    def values(solver):
+        return solver.solve(problem).require_ok().at(late)["u"]
+
+    start = values(coarse)
+    truth = values(FourierPseudospectral(points=1024, steps=800))
+    error = np.linalg.norm(start - truth)
+    in_time = np.linalg.norm(values(replace(coarse, steps=400)) - start)
+    both = np.linalg.norm(values(coarse.refined()) - start)
+    assert in_time < 1e-3 * error
+    assert both == pytest.approx(error, rel=0.1)
+
+
+@pytest.mark.parametrize("points", [16, 17])
+def test_a_solution_is_rebuilt_between_the_nodes_as_its_own_series(points):
+    """All modes below the highest; that one's sine is invisible and left out."""
+    top = (points - 1) // 2
+    angle = sp.pi * x
+    start = sp.cos(top * angle) + sp.sin(top * angle) / 2 + sp.cos(3 * angle)
+    highest = sp.cos(8 * angle) if points == 16 else sp.Integer(0)
+    problem = Problem(
+        "shift",
+        [u],
+        [D(u, t) + D(u, x)],
+        [Initial(u, start + highest), Periodic(x)],
+        LINE,
+        SHORT,
+    )
+    solution = FourierPseudospectral(points=points, steps=1).solve(problem)
+    at = np.linspace(0, 2, 97)
+    found = solution.at(np.stack([np.full(97, 0.5), at], 1))["u"]
+    moved = sp.lambdify(x, start.subs(x, x - sp.Rational(1, 2)))(at)
+    np.testing.assert_allclose(found, moved, atol=1e-12)
+
+
+def bound_solitons():
+    square = u**2 + v**2
+    return Problem(
+        "breather",
+        [u, v],
+        [
+            D(u, t) + D(v, x, 2) / 2 + square * v,
+            D(v, t) - D(u, x, 2) / 2 - square * u,
+        ],
+        [Initial(u, 2 / sp.cosh(x)), Initial(v, 0), Periodic(x)],
+        Interval(x, -30, 30),
+        TimeInterval(t, 0, sp.pi / 2, 5),
+    )
+
+
+def test_two_bound_solitons_follow_satsuma_and_yajima():
+    problem = bound_solitons()
+    solver = FourierPseudospectral(points=768, steps=800, dealias="none")
+    points = common_support(problem).points
+    found = solver.solve(problem).require_ok().at(points)
+    time, place = points.T
+    exact = (
+        4
+        * np.exp(0.5j * time)
+        * (np.cosh(3 * place) + 3 * np.exp(4j * time) * np.cosh(place))
+        / (np.cosh(4 * place) + 4 * np.cosh(2 * place) + 3 * np.cos(4 * time))
+    )
+    gap = np.linalg.norm(found["u"] + 1j * found["v"] - exact)
+    assert gap < 1e-6 * np.linalg.norm(exact)
+
+
+def flow(constraint, start, more=0):
+    velocity = [
+        D(f, t) + a * D(f, x) + b * D(f, y) + D(p, z) - laplacian(f, PLANE) / 50
+        for f, z in ((a, x), (b, y))
+    ]
+    return Problem(
+        "flow",
+        [a, b, p],
+        [velocity[0] + more, velocity[1], constraint],
+        [Initial(a, start), Initial(b, 0), Periodic(x), Periodic(y)],
+        TORUS,
+        SHORT,
+    )
+
+
+def test_velocity_stays_free_of_divergence_and_agrees_with_the_streamfunction():
+    ripple = sp.cos(2 * sp.pi * x) * sp.cos(sp.pi * y) / 4
+    first = flow(D(a, x) + D(b, y), 0)
+    first = replace(
+        first,
+        conditions=[
+            Initial(a, sp.sin(sp.pi * y) + D(ripple, y).doit()),
+            Initial(b, -D(ripple, x).doit()),
+            Periodic(x),
+            Periodic(y),
+        ],
+    )
+    vorticity = -laplacian(ripple, PLANE).doit() - sp.pi * sp.cos(sp.pi * y)
+    second = Problem(
+        "vorticity",
+        [w, ψ],
+        [
+            D(w, t) + D(ψ, y) * D(w, x) - D(ψ, x) * D(w, y) - laplacian(w, PLANE) / 50,
+            laplacian(ψ, PLANE) + w,
+        ],
+        [Initial(w, vorticity), Periodic(x), Periodic(y)],
+        TORUS,
+        SHORT,
+    )
+    solver = FourierPseudospectral(points=48, steps=64)
+    velocity = solver.solve(first).require_ok().fields
+    stream = solver.solve(second).require_ok().fields["ψ"][-1, :-1, :-1]
+    k_x = 2j * np.pi * np.fft.fftfreq(48, 1 / 48)[:, None]
+    k_y = 1j * np.pi * np.arange(25)
+    a_hat, b_hat = (np.fft.rfft2(velocity[n][-1, :-1, :-1]) for n in ("a", "b"))
+    assert np.abs(k_x * a_hat + k_y * b_hat).max() < 1e-9
+    from_stream = np.fft.irfft2(k_y * np.fft.rfft2(stream))
+    np.testing.assert_allclose(velocity["a"][-1, :-1, :-1], from_stream, atol=1e-8)
 
 
 def test_the_linear_part_is_what_has_constant_coefficients():
@@ -337,6 +476,12 @@ REFUSED = {
         equation=D(w, t) - laplacian(w, (x, y)),
         domain=TORUS,
     ),
+    "initial state breaks the constraint": flow(
+        D(a, x) + D(b, y), sp.sin(2 * sp.pi * x)
+    ),
+    "not linear with constant": flow(D(a, x) + D(b, y) + a**2, 0),
+    "do not determine": flow(D(a, y) - D(b, x), 0),
+    "stands in a product": flow(D(a, x) + D(b, y), 0, p * D(p, x)),
     "coefficients k are unknown": plain(
         Periodic(x),
         Observed(u, [[0.1, 0.1]], [0.0]),
