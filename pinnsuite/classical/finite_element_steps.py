@@ -22,6 +22,13 @@ from pinnsuite.solver import Progress
 
 Array = np.ndarray
 
+SLOW = 0.3
+"""Ratio of successive updates in a time step above which the equations are linearised
+anew, …"""
+
+RELINEARISATIONS = 4
+"""… so many times in a step at most."""
+
 CONTINUATION_STEPS = 10
 """Steps from the linearised to the full equations, when Newton's method fails."""
 
@@ -291,10 +298,10 @@ class _Radau:
 
     def _iterate(self, t: float, y: Array, z: Array) -> bool:
         """Iterate on the stages `y + z` in place; say whether that converged."""
-        assert self._factors is not None
         system, h = self._system, self._h
         free, border = system.free, system.border
         last = math.inf
+        relinearised = 0
         for _ in range(self._iteration.max_steps):
             rates = self._inverse @ z / h
             right = np.stack(
@@ -305,6 +312,7 @@ class _Radau:
             )
             means = 0.0 if border is None else (y + z)[:, free] @ border
             update = np.zeros_like(z)
+            assert self._factors is not None
             for k, (factor, row, vector) in enumerate(
                 zip(self._factors, self._rows, self._vectors, strict=True)
             ):
@@ -320,16 +328,21 @@ class _Radau:
             )
             if system.is_constant:
                 return True
-            ratio = size / last if last < math.inf else 0.5
+            is_first = last == math.inf
+            ratio = 0.5 if is_first else size / last
             if ratio < 1 and size * ratio / (1 - ratio) <= self._iteration.tolerance:
                 # Slow convergence asks for a new linearisation in the next step.
                 self._is_fresh = False
                 if ratio > 0.1:
                     self._factors = None
                 return True
-            if ratio > 1 and size > 1e-8:
-                return False
             last = size
+            if ratio > SLOW and not is_first and size > 1e-8:
+                if relinearised == RELINEARISATIONS:
+                    return False
+                self._factorise(t + STAGES[1] * h, y + z[1])
+                relinearised += 1
+                last = math.inf
         return False
 
 
