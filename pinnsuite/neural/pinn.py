@@ -61,6 +61,9 @@ class PINN:
     large. The error falls with the loss, not with a mesh width: there is no order of
     convergence, and the residual at fresh points is what is reported.
 
+    An unknown coefficient function is one more output of the network; its range is not
+    imposed, the first guess only tells its size.
+
     Source: M. Raissi, P. Perdikaris, G. E. Karniadakis, Journal of Computational
     Physics 378 (2019) 686-707, DOI 10.1016/j.jcp.2018.10.045; C. Wu et al., Computer
     Methods in Applied Mechanics and Engineering 403 (2023) 115671,
