@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ def ascend(
     *,
     target: float,
     budget: float,
+    patience: float = math.inf,
     progress: Progress = silent,
 ) -> list[Rung]:
     """Climb until the error estimate is good enough or the budget would be passed.
@@ -149,12 +151,14 @@ def ascend(
         Error estimate of the worst field at which the climb ends, …
     budget
         … or when the next rung would take more CPU seconds than this in all.
+    patience
+        CPU seconds for as many rungs as an estimate needs.
     progress
         Told about each rung.
 
     Returns
     -------
-    All rungs; fewer than `needed_rungs` if one of the first failed.
+    All rungs; fewer than `needed_rungs` if one of the first failed or was too dear.
     """
     order = first.expected_order(problem)
     needed = needed_rungs(order)
@@ -164,15 +168,18 @@ def ascend(
         rungs.append(rung)
         marks.append(time.process_time())
         progress(min(len(rungs) / needed, 1.0), f"{rung.solver!r}: {rung.cpu_s:.2f} s")
-        if len(rungs) < needed:
-            continue
-        found = studies(rungs, support, order, problem.norm)
-        worst = max(s.error_estimate for s in found.values())
-        if worst <= target or len(rungs) == MAX_RUNGS:
-            break
+        is_enough = len(rungs) >= needed
+        if is_enough:
+            found = studies(rungs, support, order, problem.norm)
+            worst = max(s.error_estimate for s in found.values())
+            if worst <= target or len(rungs) == MAX_RUNGS:
+                break
         # The next rung grows as the last one did, by a factor of two at the least.
-        growth = (marks[-1] - marks[-2]) / max(marks[-2] - marks[-3], 1e-3)
-        if marks[-1] - marks[0] + (marks[-1] - marks[-2]) * max(growth, 2.0) > budget:
+        growth = 2.0 ** len(problem.coordinates)
+        if len(rungs) > 1:
+            growth = (marks[-1] - marks[-2]) / max(marks[-2] - marks[-3], 1e-3)
+        total = marks[-1] - marks[0] + (marks[-1] - marks[-2]) * max(growth, 2.0)
+        if total > (budget if is_enough else patience):
             break
     return rungs
 

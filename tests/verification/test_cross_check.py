@@ -86,3 +86,11 @@ def test_an_equation_in_space_gets_another_discretisation(tmp_path):
     shifted = {"u": first.fields(first.solution.support)["u"] + 1e-3}
     wrong = replace(first, solution=replace(first.solution, fields=shifted))
     assert not cross_check(problem, wrong).agrees
+
+
+def test_a_second_solution_that_knows_nothing_is_not_told(tmp_path, monkeypatch):
+    problem = oscillator()
+    first = reference(problem, cache=tmp_path)
+    module = "pinnsuite.verification.cross_check"
+    monkeypatch.setattr(f"{module}.WORTH_TELLING", 1e-30)
+    assert cross_check(problem, first) is None
