@@ -503,6 +503,7 @@ def test_refusals_name_the_part(reason):
     [
         ({"points": 3}, "points is 3"),
         ({"steps": 0}, "steps is 0"),
+        ({"growth": 1.0}, "growth is 1.0"),
         ({"dealias": "3/2"}, "Unknown fourier option dealias: '3/2'"),
         ({"scheme": "rk4"}, "Unknown fourier option scheme: 'rk4'"),
     ],
