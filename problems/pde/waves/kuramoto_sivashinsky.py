@@ -22,14 +22,14 @@ def kuramoto_sivashinsky() -> Problem:
     α = 100/16, β = 100/16², γ = 100/16⁴; u(x, 0) = cos x (1 + sin x).
 
     Scaled from a box of length 32π and time 100. Long waves are unstable, short ones
-    damped, and from t ≈ 0.4 the flow is chaotic.
+    damped, and what they make together is chaotic.
 
     This is PINNacle's "KS". There the problem is stated without its periodic boundary
     conditions, which leaves it ill posed; the data it ships is periodic and good to
     5e-9. The published best is 9.6e-1 (second-hand), that of no answer at all.
 
     Trap: differences between two solutions double about every 0.07 time units, so that
-    an error of 1e-7 at t = 0.2 is 1e-3 or so at the end. Trap: the fourth derivative
+    an error of 1e-7 at t = 0.2 is 3e-4 or so at the end. Trap: the fourth derivative
     limits explicit steps to about h⁴/γ.
     """
     t, x = coordinates("t x")
