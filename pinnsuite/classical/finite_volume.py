@@ -624,6 +624,7 @@ class _Direction:
         matrix = sp.Matrix(form.flux[k]).jacobian(form.states)
         closed = eigenvalues(matrix)
         self.is_advective = any(form.flux[k])
+        self._size = len(form.states)
         self._waves = Characteristics(
             numpy_function(arguments, form.flux[k]),
             numpy_function(arguments, list(matrix)),
@@ -637,13 +638,22 @@ class _Direction:
 
     def order_waves(self, t: float, *columns: np.ndarray) -> None:
         """Find which waves run between the others, at the states in `columns`."""
-        if self._waves.eigenvalues is not None:
-            found = self._waves.eigenvalues(t, *columns)
-            speeds = stacked(found, columns[-1].shape)
-            gaps = np.diff(np.sort(speeds, axis=0), axis=0).min(axis=0, initial=np.inf)
-            clearest = speeds[:, int(np.nanargmax(gaps))]
-            middle = tuple(int(k) for k in np.argsort(clearest)[1:-1])
-            self._waves = replace(self._waves, middle=middle)
+        waves = self._waves
+        if waves.eigenvalues is None or self._size == 1:
+            return
+        speeds = stacked(waves.eigenvalues(t, *columns), columns[-1].shape)
+        gaps = np.diff(np.sort(speeds, axis=0), axis=0).min(axis=0, initial=np.inf)
+        index = int(np.nanargmax(gaps))
+        here = speeds[:, index]
+        entries = waves.entries(t, *(float(c[index]) for c in columns))
+        matrix = np.array(entries, dtype=float).reshape(self._size, self._size)
+        found = np.linalg.eigvals(matrix)
+        nearest = np.abs(found[:, None] - here).argmin(axis=1)
+        self._waves = replace(
+            waves,
+            middle=tuple(int(k) for k in np.argsort(here)[1:-1]),
+            multiplicities=tuple(int((nearest == k).sum()) for k in range(len(here))),
+        )
 
     def waves(
         self, t: float, before: tuple[np.ndarray, ...], after: tuple[np.ndarray, ...]

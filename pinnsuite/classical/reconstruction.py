@@ -1,14 +1,13 @@
 """Fluxes between cells for hyperbolic systems, along the last axis of arrays.
 
 A state has shape (m, rows, n): m components, n cells in the direction of the flux. The
-characteristic components of a vector v are its projections P_k v on the eigenspaces of
-the flux Jacobian A, which come from its eigenvalues alone,
+projections on the eigenspaces of the flux Jacobian A follow from its eigenvalues alone,
 
-    P_k = Π_{j≠k} (A - λ_j) / (λ_k - λ_j),   Σ_k P_k = 1,
+    P_k = Π_{j≠k} (A - λ_j) / (λ_k - λ_j),   Σ_k P_k = 1.
 
-so that no eigenvector has to be named, and none degenerates where a component of it
-vanishes. Limiters act on each component of each projection; where an eigenvalue is
-simple these are multiples of one number, and the result is that of limiting the number.
+Where λ_k is simple, P_k = r l with r a column and l a row of it, through the largest
+entry of its diagonal: that is at least 1/m since the trace is 1, so no eigenvector has
+to be named, and none degenerates. Else all rows of P_k are taken.
 """
 
 from __future__ import annotations
@@ -48,6 +47,8 @@ class Characteristics:
         λ_k(q), the distinct ones; None where there is no closed form.
     middle
         Indices of the eigenvalues that are neither the smallest nor the largest one.
+    multiplicities
+        Of each eigenvalue; empty where characteristic components are not used.
     time
         The time.
     before, after
@@ -58,6 +59,7 @@ class Characteristics:
     entries: Callable[..., list[Any]]
     eigenvalues: Callable[..., list[Any]] | None
     middle: tuple[int, ...] = ()
+    multiplicities: tuple[int, ...] = ()
     time: float = 0.0
     before: tuple[np.ndarray, ...] = ()
     after: tuple[np.ndarray, ...] = ()
@@ -83,31 +85,41 @@ class Characteristics:
     ) -> list[Any]:
         return function(self.time, *self.before, x, *self.after, *q)
 
-    def projections(
-        self, x: np.ndarray, state: State, vectors: np.ndarray
-    ) -> list[np.ndarray]:
-        """Return P_k v for each k, A being taken at `state`.
+    def basis(
+        self, x: np.ndarray, state: State
+    ) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """Return rows l, columns r with `Σ r (l v) = v`, and the λ_k each belongs to.
 
-        Parameters
-        ----------
-        x, state
-            Shapes (n,) and (m, rows, n).
-        vectors
-            Shape (m, s, rows, n): s vectors a cell.
+        Shapes (c, m, rows, n) and (m, c, rows, n), c characteristic components.
         """
-        if self.eigenvalues is None or len(vectors) == 1:
-            return [vectors]
-        matrix = self.jacobian(x, state)
-        speeds = self.speeds(x, state)
-        parts = [
-            _projection(matrix, speeds, k, vectors) for k in range(len(speeds) - 1)
-        ]
-        return [*parts, vectors - sum(parts)]
+        matrix, speeds = self.jacobian(x, state), self.speeds(x, state)
+        unit = np.eye(len(state))[..., None, None]
+        left, right, owners = [], [], []
+        for k, count in enumerate(self.multiplicities):
+            projection = _projection(matrix, speeds, k, unit)
+            if count == 1:
+                diagonal = np.einsum("iirn->irn", projection)
+                place = np.argmax(diagonal, axis=0)[None, None]
+                column = np.take_along_axis(projection, place, axis=1)
+                row = np.take_along_axis(projection, place.swapaxes(0, 1), axis=0)
+                left.append(row)
+                right.append(column / diagonal.max(axis=0))
+            else:
+                left.append(projection)
+                right.append(np.broadcast_to(unit, projection.shape))
+            owners += [k] * left[-1].shape[0]
+        return np.concatenate(left), np.concatenate(right, axis=1), owners
+
+    @property
+    def is_coupled(self) -> bool:
+        """There are several components, and closed forms of their waves."""
+        return bool(self.multiplicities)
 
 
 def _projection(
     matrix: np.ndarray, speeds: np.ndarray, k: int, vectors: np.ndarray
 ) -> np.ndarray:
+    """Return P_k times vectors of shape (m, s, …)."""
     for j, speed in enumerate(speeds):
         if j != k:
             gap = speeds[k] - speed
@@ -174,14 +186,17 @@ def muscl(
     """
     steps = np.diff(cells)
     inner = cells[..., 1:-1]
-    limit = LIMITERS[limiter]
     pairs = np.stack([steps[..., :-1], steps[..., 1:]], axis=1)
-    slope = np.zeros_like(inner)
-    for part in waves.projections(x[1:-1], inner, pairs):
-        before, after = part[:, 0], part[:, 1]
-        central = (before + after) / 2
-        limited = limit(before, after)
-        slope += np.where(np.abs(central) <= threshold, central, limited)
+    if waves.is_coupled:
+        rows, columns, _ = waves.basis(x[1:-1], inner)
+        pairs = np.einsum("cirn,isrn->csrn", rows, pairs)
+        threshold = np.einsum("cirn,iyz->crn", np.abs(rows), threshold)
+    before, after = pairs[:, 0], pairs[:, 1]
+    central = (before + after) / 2
+    limited = LIMITERS[limiter](before, after)
+    slope = np.where(np.abs(central) <= threshold, central, limited)
+    if waves.is_coupled:
+        slope = np.einsum("icrn,crn->irn", columns, slope)
     left, right = inner + slope / 2, inner - slope / 2
     faces = (x[1:-2] + x[2:-1]) / 2
     return riemann_flux(waves, faces, left[..., :-1], right[..., 1:])
@@ -249,40 +264,44 @@ def weno5(waves: Characteristics, x: np.ndarray, cells: State) -> np.ndarray:
     count = cells.shape[-1] - 5
     flux = waves.flux(x, cells)
     speeds = np.abs(waves.speeds(x, cells))
-    if waves.eigenvalues is None:
-        speeds = speeds.max(axis=0, keepdims=True)
     windows = [slice(s, s + count) for s in range(6)]
     bound = np.max([speeds[..., w] for w in windows], axis=0)
     vectors = np.stack(
         [flux[..., w] for w in windows] + [cells[..., w] for w in windows], axis=1
     )
-    mean = (cells[..., windows[2]] + cells[..., windows[3]]) / 2
-    ranges = np.ptp(flux, axis=(1, 2)) + bound.max() * np.ptp(cells, axis=(1, 2))
-    floor = (SMOOTH_EXTREMUM * ranges / count**2)[:, None, None] ** 2 + TINY
-    result: np.ndarray = np.zeros_like(mean)
-    faces = (x[2:-3] + x[3:-2]) / 2
-    for k, part in enumerate(waves.projections(faces, mean, vectors)):
-        carried, moved = part[:, :6], bound[k] * part[:, 6:]
-        result += _weno(carried[:, :5] + moved[:, :5], floor)
-        result += _weno((carried - moved)[:, :0:-1], floor)
-    return result / 2
+    ranges = np.stack([np.ptp(flux, axis=(1, 2)), np.ptp(cells, axis=(1, 2))], axis=1)
+    ranges = (SMOOTH_EXTREMUM / count**2) * ranges[..., None, None]
+    if waves.is_coupled:
+        mean = (cells[..., windows[2]] + cells[..., windows[3]]) / 2
+        rows, columns, owners = waves.basis((x[2:-3] + x[3:-2]) / 2, mean)
+        vectors = np.einsum("cirn,isrn->csrn", rows, vectors)
+        ranges = np.einsum("cirn,isyz->csrn", np.abs(rows), ranges)
+        bound = bound[owners]
+    else:
+        bound = bound.max(axis=0, keepdims=True)
+    moved = bound[:, None] * vectors[:, 6:]
+    carried = vectors[:, :6]
+    halves = np.stack([(carried + moved)[:, :5], (carried - moved)[:, :0:-1]])
+    floor = (ranges[:, 0] + bound * ranges[:, 1]) ** 2 + TINY
+    result: np.ndarray = _weno(np.moveaxis(halves, 2, 0), floor).sum(axis=0) / 2
+    if waves.is_coupled:
+        result = np.einsum("icrn,crn->irn", columns, result)
+    return result
 
 
 def _weno(v: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Return the value at the right end of the third of five cells, (m, 5, …)."""
-    a, b, c, d, e = (v[:, s] for s in range(5))
+    """Return values at the right ends of the third of five cells, shape (5, …)."""
+    a, b, c, d, e = v
     second = a - 2 * b + c, b - 2 * c + d, c - 2 * d + e
     first = a - 4 * b + 3 * c, b - d, 3 * c - 4 * d + e
     rough = [13 / 12 * s * s + f * f / 4 for s, f in zip(second, first, strict=True)]
     whole = np.abs(rough[0] - rough[2])
-    weights = [
+    one, two, three = (
         ideal * (1 + (whole / (r + floor)) ** 2)
         for ideal, r in zip((0.1, 0.6, 0.3), rough, strict=True)
-    ]
-    value = (
-        weights[0] * (2 * a - 7 * b + 11 * c)
-        + weights[1] * (-b + 5 * c + 2 * d)
-        + weights[2] * (2 * c + 5 * d - e)
     )
-    result: np.ndarray = value / (6 * (weights[0] + weights[1] + weights[2]))
+    value = one * (2 * a - 7 * b + 11 * c)
+    value += two * (5 * c - b + 2 * d)
+    value += three * (2 * c + 5 * d - e)
+    result: np.ndarray = value / (6 * (one + two + three))
     return result

@@ -19,7 +19,7 @@ import sympy as sp
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import lower, numpy_function
 
-NUM_CELLS = {1: 16, 2: 12}
+NUM_CELLS = {1: 16, 2: 8}
 """Cells, by the number of space coordinates."""
 
 NUM_NODES = {1: 4096, 2: 256}
@@ -35,42 +35,51 @@ Values = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
 def balances(
-    problem: Problem, terms: Sequence[sp.Expr], evaluate: Values
-) -> np.ndarray | None:
-    """Return the mean of each term over random cells of space-time.
+    problem: Problem, equations: Sequence[Sequence[sp.Expr]], evaluate: Values
+) -> list[np.ndarray] | None:
+    """Return the mean of each term of each equation over random cells of space-time.
 
     Parameters
     ----------
     problem
         With one or two space coordinates, on a box.
-    terms
-        Summands of an equation: `c ∂F/∂x`, with c of the coordinates and F of
-        coordinates and fields, or sources without derivatives.
+    equations
+        Their summands: `c ∂F/∂x`, with c of the coordinates and F of coordinates and
+        fields, or sources without derivatives.
     evaluate
         The solution at points.
 
     Returns
     -------
-    Shape (terms, cells); None if a term is of another kind.
+    An array (terms, cells) each; None if a term is of another kind.
     """
     if problem.dimension not in NUM_CELLS or problem.time is None:
         return None
-    split = [_split(problem, term) for term in terms]
-    if any(s is None for s in split):
-        return None
     assert problem.domain is not None
+    if not problem.domain.is_box:
+        return None
+    parts = []
+    for term in (t for terms in equations for t in terms):
+        part = _split(problem, term)
+        if part is None:
+            return None
+        parts.append(part)
     bounds = np.array(
         [[problem.time.start, problem.time.end], *problem.domain.bounds.tolist()]
     )
+    extent = np.ptp(bounds, axis=1)
     generator = np.random.default_rng(0)
-    count = NUM_CELLS[problem.dimension]
-    width = generator.uniform(*SIZES, (count, len(bounds))) * np.ptp(bounds, axis=1)
-    room = np.ptp(bounds, axis=1) - width
-    lower_ends = bounds[:, 0] + generator.uniform(0, 1, (count, len(bounds))) * room
-    rows = []
-    for low, high in zip(lower_ends, lower_ends + width, strict=True):
-        rows.append(_over_cell(problem, split, evaluate, low, high))
-    return np.array(rows).T
+    shape = (NUM_CELLS[problem.dimension], len(bounds))
+    width = generator.uniform(*SIZES, shape) * extent
+    low = bounds[:, 0] + generator.uniform(0, 1, shape) * (extent - width)
+    means = np.array(
+        [
+            _over_cell(problem, parts, evaluate, a, b)
+            for a, b in zip(low, low + width, strict=True)
+        ]
+    ).T
+    ends = np.cumsum([len(terms) for terms in equations])[:-1]
+    return np.split(means, ends)
 
 
 def _split(
@@ -95,12 +104,11 @@ def _split(
 
 def _over_cell(
     problem: Problem,
-    split: Sequence[tuple[int | None, sp.Expr, sp.Expr] | None],
+    parts: Sequence[tuple[int | None, sp.Expr, sp.Expr]],
     evaluate: Values,
     low: np.ndarray,
     high: np.ndarray,
 ) -> list[float]:
-    parts = [s for s in split if s is not None]
     totals = np.zeros(len(parts))
     for axis in range(len(low)):
         chosen = [i for i, (k, _, _) in enumerate(parts) if k == axis]

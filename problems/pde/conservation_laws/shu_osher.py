@@ -65,7 +65,7 @@ def shu_osher() -> Problem:
         time=TimeInterval(t, 0, sp.Rational(9, 5), num_outputs=10),
         conditions=[*initial, *held],
         norm="L1",
-        reference=Ladder("finite-volume", {"cells": 400, "reconstruction": "WENO5"}),
+        reference=Ladder("finite-volume", {"cells": 800, "reconstruction": "WENO5"}),
         source=(
             "C.-W. Shu, S. Osher, Efficient implementation of essentially "
             "non-oscillatory shock-capturing schemes II, Journal of Computational "

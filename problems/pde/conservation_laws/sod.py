@@ -54,7 +54,7 @@ def sod(
     if right[1] - left[1] >= 2 * sum(sound) / (gamma - 1):
         raise OptionError(
             f"sod: left is {left} and right is {right}: they part so fast that a "
-            "vacuum opens between them, which is not treated; bring their velocities nearer."
+            "vacuum opens between them; bring their velocities nearer."
         )
     slowest, fastest = _span(left, right, gamma)
     if max(-slowest, fastest) * end >= 0.5:
