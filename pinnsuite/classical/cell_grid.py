@@ -6,6 +6,7 @@ Source: A. A. Samarskii, The Theory of Difference Schemes, 2001, ch. 3, DOI
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 import sympy as sp
 from scipy import sparse
 
+from pinnsuite.problem.conditions import Boundary
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import JUMPS
 from pinnsuite.problem.tables import JumpTable
@@ -73,17 +75,25 @@ def cell_axes(
 
     Where a coefficient jumps across a plane there is a face, so that no cell holds two
     values; each layer is divided uniformly, and anew into halves by each refinement.
+    Where there are more such planes than cells asked for (the pixels of a table) some
+    are passed over, until refinement reaches them all.
     """
     assert problem.domain is not None
-    width = problem.domain.extent / cells
     closed = set(periodic)
     axes = []
     for x, (low, high) in zip(problem.space, problem.domain.bounds, strict=True):
-        ends = np.array([low, *_edges(problem, x, float(low), float(high)), high])
+        low, high = float(low), float(high)
+        edges = _edges(problem, x, low, high)
+        for level in range(refinements + 1):
+            width = problem.domain.extent / (cells * 2**level)
+            stride = max(math.ceil((len(edges) + 1) * width / (high - low) - _SAME), 1)
+            if stride == 1:
+                break
+        ends = np.array([low, *edges[stride - 1 :: stride], high])
         counts = np.maximum(np.rint(np.diff(ends) / width), 1).astype(int)
         if counts.sum() < STENCIL:
             counts *= STENCIL
-        counts *= 2**refinements
+        counts *= 2 ** (refinements - level)
         parts = [
             np.linspace(a, b, n, endpoint=False)
             for a, b, n in zip(ends[:-1], ends[1:], counts, strict=True)
@@ -95,8 +105,11 @@ def cell_axes(
 def _edges(problem: Problem, x: sp.Symbol, low: float, high: float) -> list[float]:
     """Return where coefficients jump across planes x = constant inside the domain."""
     found: set[float] = set()
-    for equation in problem.equations:
-        for jump in equation.atoms(*JUMPS):
+    expressions = list(problem.equations)
+    for c in problem.conditions_of(Boundary):
+        expressions += [c.operator(problem.space), c.value]
+    for expression in expressions:
+        for jump in expression.atoms(*JUMPS):
             for switch, levels in _switches(jump):
                 if switch.free_symbols != {x}:
                     continue

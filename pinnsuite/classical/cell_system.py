@@ -106,6 +106,13 @@ class CellSystem:
             for row in self.conductivity
         ]
 
+    @property
+    def contrast(self) -> float:
+        """The largest over the smallest conductivity along any axis."""
+        flat = self.conductivity.reshape(-1, self.count)
+        with np.errstate(divide="ignore"):
+            return float((flat.max(axis=1) / flat.min(axis=1)).max())
+
     def start(self, order: int) -> Array:
         """Return the initial values (order 0) or rates (order 1)."""
         given = {

@@ -157,6 +157,16 @@ def test_faces_lie_where_coefficients_jump():
     assert {0.25, 0.7} <= set(np.round(cell_axes(problem, (), 10, 0)[0].faces, 12))
 
 
+def test_pixels_are_passed_over_until_there_is_a_cell_for_each():
+    at = np.linspace(0, 1, 16)
+    a = tabulated("a", (at,), 1.0 + np.arange(16) % 2)(x)
+    problem = replace(layers(), equations=[-D(a * D(field_of("u", x), x), x)])
+    counts = [len(cell_axes(problem, (), 4, r)[0].centres) for r in range(4)]
+    assert counts == [4, 8, 16, 32]
+    faces = cell_axes(problem, (), 4, 3)[0].faces
+    assert np.isin(np.round((at[1:] + at[:-1]) / 2, 9), np.round(faces, 9)).all()
+
+
 def test_interpolation_is_exact_for_cubics_on_unequal_cells():
     axes = [
         CellAxis(np.array([0, 0.1, 0.3, 0.35, 0.5, 0.6, 0.8, 1.0])),
@@ -197,13 +207,22 @@ def test_all_linear_solvers_agree(closing):
     problem = chequered(closing=closing, reaction=0.5)
     found = {
         name: CellCentred(cells=32, linear_solver=name).solve(problem).require_ok()
-        for name in ("direct", "transform", "multigrid", "auto")
+        for name in ("direct", "transform", "multigrid")
     }
-    assert found["auto"].details["linear_solver"] == "transform"
     for solution in found.values():
         np.testing.assert_allclose(
             solution.fields["u"], found["direct"].fields["u"], rtol=1e-9
         )
+
+
+def test_what_solves_the_linear_system_by_itself():
+    chosen = {
+        (cells, contrast): CellCentred(cells=cells)
+        .solve(chequered(contrast))
+        .details["linear_solver"]
+        for cells, contrast in ((16, 10.0), (240, 10.0), (16, 1e4))
+    }
+    assert list(chosen.values()) == ["direct", "transform", "direct"]
 
 
 def test_it_agrees_with_finite_elements_across_jumps():
