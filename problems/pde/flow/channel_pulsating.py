@@ -80,7 +80,14 @@ def channel_pulsating(viscosity: float = 0.01, end: float = 5.0) -> Problem:
         ],
         hints={"elements": {"u": "P2", "v": "P2", "p": "P1"}},
         reference=Ladder(
-            "finite-element", {"element": "P3", "mesh_size": 1 / 5, "steps": 60}
+            "finite-element",
+            {
+                "element": "P3",
+                "grading": "cosine",
+                "mesh_size": 1 / 4,
+                "steps": 80,
+                "newton_tolerance": 1e-8,
+            },
         ),
         judged=[u, v],
         source=(
