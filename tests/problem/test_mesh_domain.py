@@ -206,6 +206,25 @@ def test_missing_unknown_and_damaged_files_are_errors(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_text_that_meshio_writes_wrongly_is_an_error_and_not_a_wrong_mesh(tmp_path):
+    """With numpy 2 meshio 5.3.5 writes values as `np.float64(…)` into MSH 2.2."""
+    path = tmp_path / "square.msh"
+    ones = np.ones(len(TRIANGLES), dtype=int)
+    mesh = meshio.Mesh(
+        np.array(CORNERS, float),
+        [("triangle", np.array(TRIANGLES))],
+        cell_data={
+            "gmsh:physical": [ones],
+            "gmsh:geometrical": [ones],
+            "values": [np.ones(len(TRIANGLES))],
+        },
+    )
+    meshio.gmsh.write(path, mesh, "2.2", binary=False)
+    assert "np.float64" in path.read_text()
+    with pytest.raises(MeshError, match="cannot be read"):
+        read(path)
+
+
 def test_other_cells_are_refused_by_name(tmp_path):
     path = write(tmp_path / "q.msh", triangles=[[0, 1, 2, 3]], kinds=("line", "quad"))
     with pytest.raises(MeshError, match="triangles only; it has line, quad"):
