@@ -55,7 +55,10 @@ class CellSystem:
             volume = np.multiply.outer(volume, axis.widths).ravel()
         self.volume = np.tile(volume, len(problem.fields))
         self.is_jumping = bool(lost_jumps(problem))
-        flux = self._at_centres([b for row in form.flux for b in row])
+        self._flux = numpy_function(
+            problem.space, [b for row in form.flux for b in row]
+        )
+        flux = self._spread(self._flux(*self.where))
         flux = flux.reshape(len(problem.fields), len(axes), *self.shape)
         capacity = self._at_centres(form.capacity)
         leading = capacity if form.time_order else -flux
@@ -94,7 +97,11 @@ class CellSystem:
             self._steady = self.source(0.0, np.zeros(self.size))
 
     def _at_centres(self, expressions: Sequence[sp.Expr]) -> Array:
-        values = numpy_function(self.problem.space, list(expressions))(*self.where)
+        return self._spread(
+            numpy_function(self.problem.space, list(expressions))(*self.where)
+        )
+
+    def _spread(self, values: Sequence[Any]) -> Array:
         spread = [np.broadcast_to(v, self.count) for v in values]
         table: Array = np.array(spread, dtype=float)
         return table
@@ -209,7 +216,7 @@ class CellSystem:
             where = list(self.where)
             lower = self._along(k, axis.faces[:-1])
             where[k] = np.broadcast_to(lower, self.shape).ravel()
-            (b,) = numpy_function(self.problem.space, [self.form.flux[i][k]])(*where)
+            b = self._flux(*where)[i * len(self.axes) + k]
             b = np.broadcast_to(np.asarray(b, dtype=float), self.count)
             smooth: Array = -self._signs[i] * b.reshape(self.shape)
             return smooth
@@ -230,13 +237,12 @@ class CellSystem:
         where = [x[cells] for x in self.where]
         where[side.axis] = np.full(len(cells), axis.faces[at])
         space = self.problem.space
-        alpha, beta, a = (
+        alpha, beta = (
             np.broadcast_to(v, len(cells))
-            for v in numpy_function(
-                space, [side.alpha, side.beta, self.form.flux[side.field][side.axis]]
-            )(*where)
+            for v in numpy_function(space, [side.alpha, side.beta])(*where)
         )
-        a = -self._signs[side.field] * np.asarray(a, dtype=float)
+        flux = self._flux(*where)[side.field * len(self.axes) + side.axis]
+        a = -self._signs[side.field] * np.asarray(flux, dtype=float)
         if side.beta == 0:
             inside = self.conductivity[side.field, side.axis].ravel()[cells]
             with np.errstate(divide="ignore"):

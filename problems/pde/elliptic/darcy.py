@@ -16,7 +16,7 @@ from pinnsuite.problem import (
     tabulated,
 )
 
-MODES = 8
+MODES = 6
 """Waves of the random field along each side."""
 
 MEDIA = ("two-phase", "log-normal")
@@ -29,7 +29,7 @@ def darcy(
 
     -∇·(a ∇u) = β on the unit square, u = 0 on its sides; β = `load`. With the Gaussian
     random field g = Σ z_kl (1 + π²(k² + l²)/9)^(-1) cos kπx cos lπy, z standard normal,
-    k, l < 8, scaled to variance 1 and drawn with `seed`,
+    k, l < 6, scaled to variance 1 and drawn with `seed`,
 
     - "two-phase":   a = 1 where g > 0 and 0.1 elsewhere, in `pixels`² equal pixels
     - "log-normal":  a = exp g, smooth
