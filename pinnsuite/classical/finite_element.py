@@ -151,10 +151,10 @@ class FiniteElements:
         """Say which part of `problem` has no weak form with continuous elements."""
         if problem.domain is None:
             return "it has no space coordinates; use a solver for ordinary equations"
-        if problem.dimension > 2:
+        if problem.dimension > 3:
             return (
                 f"it has {problem.dimension} space coordinates; there are meshes in "
-                "one and two"
+                "one to three"
             )
         for name, element in problem.hints.get("elements", {}).items():
             if name not in problem.field_names or element not in DEGREES:
@@ -181,6 +181,10 @@ class FiniteElements:
             problem.time is not None or problem.dimension != 2
         ):
             return "grading='adaptive' is for stationary problems in the plane"
+        if problem.dimension == 3 and {"P3", "P4"} & set(
+            self.elements(problem).values()
+        ):
+            return "tetrahedra are of degree 1 or 2; use 'P1' or 'P2'"
         if problem.time is not None and self.linear_solver == "multigrid":
             return "linear_solver='multigrid' is for stationary problems; use 'direct'"
         if "P4" in self.elements(problem).values():

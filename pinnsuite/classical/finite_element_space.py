@@ -38,8 +38,9 @@ class Space:
         degree = max(DEGREES[name] for name in self.names)
         self.is_curved = degree > 1 and len(mesh.curved_edges) > 0
         self.mesh = _scikit_mesh(mesh, self.is_curved)
-        # Products of two shape functions exactly, and two degrees for coefficients.
-        self.exactness = 2 * degree + 2
+        # Products of two shape functions exactly, and two degrees for coefficients; in
+        # space the points would be twice as many.
+        self.exactness = 2 * degree + (2 if mesh.dimension < 3 else 0)
         self.bases = {
             name: skfem.Basis(self.mesh, _element(name, mesh), intorder=self.exactness)
             for name in self.names
@@ -246,7 +247,8 @@ class Quadrature:
 def _element(name: str, mesh: Mesh) -> Any:
     if mesh.dimension == 1:
         return _LineElement(DEGREES[name])
-    return getattr(skfem, f"ElementTri{name}")()
+    shape = "Tri" if mesh.dimension == 2 else "Tet"
+    return getattr(skfem, f"Element{shape}{name}")()
 
 
 class _LineElement(skfem.ElementH1):  # type: ignore[misc]
@@ -288,13 +290,19 @@ def _scikit_mesh(mesh: Mesh, is_curved: bool) -> Any:
         return skfem.MeshLine(points, cells)
     # Cells with sorted vertices, so that neighbours number the inner nodes of their
     # edge alike; unsorted, elements of degree 3 and 4 are not continuous.
-    straight = skfem.MeshTri(points, cells, sort_t=True)
+    flat, curved = skfem.MeshTri, skfem.MeshTri2
+    if mesh.dimension == 3:
+        flat, curved = skfem.MeshTet, skfem.MeshTet2
+    straight = flat(points, cells, sort_t=True)
     if not is_curved:
         return straight
-    quadratic = skfem.MeshTri2.from_mesh(straight)
-    edges = _rows(straight.facets.T, mesh.curved_edges)
+    quadratic = curved.from_mesh(straight)
+    table, numbers = straight.facets, quadratic.dofs.facet_dofs
+    if mesh.dimension == 3:
+        table, numbers = straight.edges, quadratic.dofs.edge_dofs
+    edges = _rows(table.T, mesh.curved_edges)
     locations = quadratic.doflocs.copy()
-    locations[:, quadratic.dofs.facet_dofs[0, edges]] = mesh.curved_midpoints.T
+    locations[:, numbers[0, edges]] = mesh.curved_midpoints.T
     return replace(quadratic, doflocs=locations)
 
 
@@ -321,7 +329,9 @@ def _periodic_owners(problem: Problem, points: Array) -> Array:
         for end in (low, high):
             nodes = np.flatnonzero(np.abs(points[:, k] - end) < 1e-10 * (high - low))
             if others.shape[1]:
-                nodes = nodes[np.argsort(others[nodes, 0])]
+                # Coordinates of opposite nodes may differ in the last digits.
+                places = np.round(others[nodes] / (high - low), 9)
+                nodes = nodes[np.lexsort(places.T)]
             ends.append(nodes)
         owners[ends[1]] = owners[ends[0]]
     # A corner was given to a node that was itself given away.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -30,6 +31,9 @@ from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, failed
 from pinnsuite.solution.support import Grid
 from pinnsuite.solver import Progress, require_supported, silent
+
+MAX_NODES = 1_500_000
+"""Nodes at most, over all axes."""
 
 _EXPLICIT_STEPS = {
     "oscillatory": 5000.0,
@@ -250,7 +254,15 @@ class MethodOfLines:
 def _analyse(solver: MethodOfLines, problem: Problem) -> BoxForm:
     """Return the form of `problem`; UnsupportedProblemError says why there is none."""
     require_box(problem)
-    form = box_form(problem, evolution(problem), solver._axes(problem))
+    axes = solver._axes(problem)
+    count = math.prod(len(axis.nodes) for axis in axes)
+    if count > MAX_NODES:
+        raise UnsupportedProblemError(
+            f"its grid of {solver.points} nodes in each of {problem.dimension} "
+            f"coordinates has {count:.2g} nodes, and {MAX_NODES:.2g} are the most; "
+            "lower points"
+        )
+    form = box_form(problem, evolution(problem), axes)
     periodic = {c.along for c in problem.conditions_of(Periodic)}
     for k, x in enumerate(problem.space):
         top = max(orders[k] for orders in form.highest)

@@ -12,12 +12,12 @@ from pinnsuite.errors import MeshError
 
 Array = np.ndarray
 
-# The facet opposite each vertex, with the cell on the left of a facet in the plane.
-_FACETS_OF_CELL = {
+FACETS_OF_CELL = {
     1: [[1], [0]],
     2: [[1, 2], [2, 0], [0, 1]],
     3: [[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]],
 }
+"""The facet opposite each vertex, with the cell on the left of a facet in the plane."""
 
 
 def outer_facets(cells: Array) -> Array:
@@ -26,7 +26,7 @@ def outer_facets(cells: Array) -> Array:
     In the plane a facet runs from its first to its second vertex with its cell on the
     left, for positively oriented cells.
     """
-    facets = cells[:, _FACETS_OF_CELL[cells.shape[1] - 1]].reshape(
+    facets = cells[:, FACETS_OF_CELL[cells.shape[1] - 1]].reshape(
         -1, cells.shape[1] - 1
     )
     _, index, count = np.unique(_keys(facets), return_index=True, return_counts=True)

@@ -17,10 +17,12 @@ import numpy as np
 
 from pinnsuite.errors import MeshError
 from pinnsuite.problem.mesh import (
+    FACETS_OF_CELL,
     Array,
     Mesh,
     edges_of_cells,
     outer_facets,
+    rows_in,
     signed_volumes,
 )
 
@@ -28,6 +30,12 @@ _LONG, _SHORT = 0.24999, 0.41189
 """Shares of an edge within which a cut moves the vertex there; from the paper."""
 
 _BISECTIONS = 40
+
+GOOD = 0.5
+"""Shape of a tetrahedron, 1 for a regular one, below which its vertices are moved."""
+
+_SWEEPS = 6
+_TRIALS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +62,9 @@ def lattice(counts: tuple[int, int, int]) -> tuple[Array, Array]:
     """Return the body-centred lattice of unit cubes: points (n, 3) and cells (m, 4).
 
     The corners come first, then the centres. Two centres and an edge of their common
-    face are a tetrahedron; at the sides of the box a centre and half a face are one.
+    face are a tetrahedron; at the sides of the box, and at its middle planes, a centre
+    and half a face are one. `counts` are even, so that coefficients that jump at a
+    middle plane do not jump inside a cell.
     """
     corner_shape = tuple(n + 1 for n in counts)
     corners = np.arange(np.prod(corner_shape)).reshape(corner_shape)
@@ -73,14 +83,20 @@ def lattice(counts: tuple[int, int, int]) -> tuple[Array, Array]:
             _shifted(corners, {others[0]: a, others[1]: b})
             for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))
         ]
-        low = np.take(centres, range(counts[axis] - 1), axis=axis)
-        high = np.take(centres, range(1, counts[axis]), axis=axis)
-        inner = [np.take(c, range(1, counts[axis]), axis=axis) for c in around]
+        n, middle = counts[axis], counts[axis] // 2
+        layers = np.setdiff1d(np.arange(1, n), middle)
+        low, high = (np.take(centres, layers - k, axis=axis) for k in (1, 0))
+        inner = [np.take(c, layers, axis=axis) for c in around]
         for first, second in itertools.pairwise([*inner, inner[0]]):
             cells.append(np.stack([low, high, first, second], axis=-1).reshape(-1, 4))
-        for end in (0, counts[axis]):
-            centre = np.take(centres, min(end, counts[axis] - 1), axis=axis)
-            face = [np.take(c, end, axis=axis) for c in around]
+        for layer, beside in (
+            (0, 0),
+            (middle, middle - 1),
+            (middle, middle),
+            (n, n - 1),
+        ):
+            centre = np.take(centres, beside, axis=axis)
+            face = [np.take(c, layer, axis=axis) for c in around]
             for k in (1, 2):
                 half = [centre, face[0], face[k], face[k + 1]]
                 cells.append(np.stack(half, axis=-1).reshape(-1, 4))
@@ -102,7 +118,8 @@ def stuff(
     Parameters
     ----------
     bounds
-        Of the box, (3, 2).
+        Of the box, (3, 2). Its middle planes are unions of facets, but for facets that
+        touch a surface.
     signed_distance
         Of smooth surfaces that keep clear of the box's sides, negative inside.
     size
@@ -114,7 +131,9 @@ def stuff(
         If a surface is within about a `size` of a side of the box.
     """
     lengths = np.ptp(bounds, axis=1)
-    counts = tuple(int(n) for n in np.maximum(np.ceil(lengths / size - 1e-9), 1))
+    counts = tuple(
+        2 * int(n) for n in np.maximum(np.ceil(lengths / (2 * size) - 1e-9), 1)
+    )
     unit, cells = lattice(counts)  # type: ignore[arg-type]
     points = bounds[:, 0] + unit * (lengths / counts)
     inside = -signed_distance(points)
@@ -223,6 +242,84 @@ def _clipped(
     return np.concatenate([whole, np.array(parts, dtype=int).reshape(-1, 4)])
 
 
+def shapes(points: Array, cells: Array) -> Array:
+    """Return `12 (3V)^(2/3) / Σ l²` of each tetrahedron: 1 if regular, 0 if flat.
+
+    Source: A. Liu & B. Joe, BIT 34 (1994) 268, DOI 10.1007/BF01955874.
+    """
+    corners = points[cells]
+    first, second = np.triu_indices(4, 1)
+    squares = np.sum((corners[:, first] - corners[:, second]) ** 2, axis=(1, 2))
+    volumes = signed_volumes(points, cells)
+    found: Array = 12 * np.cbrt(3 * volumes) ** 2 * np.sign(volumes) / squares
+    return found
+
+
+def _improve(
+    points: Array,
+    cells: Array,
+    is_held: Array,
+    is_round: Array,
+    project: Callable[[Array], Array],
+) -> None:
+    """Move the vertices of badly shaped cells, in place, by trial.
+
+    Parameters
+    ----------
+    points, cells
+        Of the mesh.
+    is_held
+        Which components of which points stay, (n, 3).
+    is_round
+        Which points stay on the surface.
+    project
+        Onto the surface.
+    """
+    order = np.argsort(cells.ravel(), kind="stable")
+    ends = np.searchsorted(cells.ravel()[order], np.arange(len(points) + 1))
+    rng = np.random.default_rng(0)
+    for sweep in range(_SWEEPS):
+        bad = np.unique(cells[shapes(points, cells) < GOOD])
+        for v in bad[~(is_held[bad].all(axis=1) | (is_round & is_held.any(1))[bad])]:
+            around = cells[order[ends[v] : ends[v + 1]] // 4]
+            worst = shapes(points, around).min()
+            neighbours = np.unique(around)
+            centre = points[neighbours].mean(axis=0)
+            reach = np.linalg.norm(points[neighbours] - points[v], axis=1).max()
+            steps = 0.3 * reach / (1 + sweep) * rng.standard_normal((_TRIALS, 3))
+            steps = np.concatenate([[(centre - points[v]) / 2], steps])
+            steps[:, is_held[v]] = 0.0
+            for step in steps:
+                before = points[v].copy()
+                points[v] += step
+                if is_round[v]:
+                    points[v] = project(points[v : v + 1])[0]
+                now = shapes(points, around).min()
+                if now > worst:
+                    worst = now
+                else:
+                    points[v] = before
+
+
+def _corner_volumes(
+    points: Array, cells: Array, curved_edges: Array, midpoints: Array
+) -> Array:
+    """Return the Jacobian of the quadratic map at the corners of each cell: (m, 4)."""
+    edges, edge_of_cell = edges_of_cells(cells)
+    middles = points[edges].mean(axis=1)
+    middles[rows_in(edges, curved_edges)] = midpoints
+    number = np.zeros((4, 4), dtype=int)
+    number[np.triu_indices(4, 1)] = np.arange(6)
+    number += number.T
+    found = []
+    for corner, others in enumerate(FACETS_OF_CELL[3]):
+        start = points[cells[:, corner], None]
+        ahead = middles[edge_of_cell[:, number[corner, others]]]
+        slopes = 4 * ahead - 3 * start - points[cells[:, others]]
+        found.append(np.linalg.det(slopes))
+    return np.stack(found, axis=1)
+
+
 def mesh_solid(
     bounds: Array,
     size: float,
@@ -268,9 +365,21 @@ def mesh_solid(
                 "between them; give a smaller size."
             )
         edges, _ = edges_of_cells(facets[is_round])
+        on_surface = np.zeros(len(points), dtype=bool)
+        on_surface[edges] = True
+        planes = np.column_stack([bounds, bounds.mean(axis=1)])
+        gaps = np.abs(points[:, :, None] - planes).min(axis=2)
+        is_held = gaps < 1e-9 * np.ptp(bounds)
+        _improve(points, cells, is_held, on_surface, surface.project)
+        midpoints = surface.project(points[edges].mean(axis=1))
+        if (_corner_volumes(points, cells, edges, midpoints) <= 0.0).any():
+            raise MeshError(
+                f"Cells of size {size:g} fold where they are bent onto the surface; "
+                "give a smaller size."
+            )
         curves = {
             "curved_edges": edges,
-            "curved_midpoints": surface.project(points[edges].mean(axis=1)),
+            "curved_midpoints": midpoints,
             "project": surface.project,
         }
     boundaries = {str(name): facets[names == name] for name in np.unique(names)}

@@ -26,6 +26,7 @@ from pinnsuite.problem import (
     div,
     field_of,
     laplacian,
+    load,
     manufacture,
     normal,
 )
@@ -458,6 +459,7 @@ REFUSED = {
     "constant in time": plain(heat, Robin(u, 0, a=1 + t)),
     "holds a time derivative": plain(heat, Flux(u, 0, flux=(D(u, x) + D(u, t),))),
     "raise points": plain(D(u, t) + D(u, x, 12), Periodic(x)),
+    "are the most; lower points": load("heat_5d", dimension=6),
     "meet corners": plain(
         D(w, t) + D(w, x, 4) + D(w, y, 4),
         Dirichlet(w, 0),
