@@ -132,7 +132,7 @@ def cross_check(
         rungs = ascend(
             asked, first, support, target=goal, budget=budget, patience=2 * budget
         )
-        if len(rungs) < needed_rungs(order):
+        if len(rungs) < needed_rungs(order, problem.dimension):
             continue
         found = studies(rungs, support, order, problem.norm)
         estimate = {k: s.error_estimate for k, s in found.items()}

@@ -122,9 +122,13 @@ def studies(
     }
 
 
-def needed_rungs(order: float | None) -> int:
-    """Return how many solves make an error estimate."""
-    return 2 if order is None else MIN_RUNGS
+def needed_rungs(order: float | None, dimension: int) -> int:
+    """Return how many solves make an error estimate.
+
+    In space a third rung has 64 times the cells of the first; two, with the declared
+    order, are the least.
+    """
+    return 2 if order is None or dimension > 2 else MIN_RUNGS
 
 
 def ascend(
@@ -161,7 +165,7 @@ def ascend(
     All rungs; fewer than `needed_rungs` if one of the first failed or was too dear.
     """
     order = first.expected_order(problem)
-    needed = needed_rungs(order)
+    needed = needed_rungs(order, problem.dimension)
     rungs: list[Rung] = []
     marks = [time.process_time()]
     for rung in climb(problem, first, support.points):
@@ -213,11 +217,14 @@ def ladder_of(problem: Problem) -> Ladder | None:
 def starts(problem: Problem) -> Mapping[str, Mapping[str, Any]]:
     """Return where ladders start if the author names none, in order of preference."""
     lines = {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12}
+    fit = {"points": 65, "steps": 16, "coefficient_points": 13, "tolerance": 1e-9}
     if problem.dimension > 1:
+        fit |= {"points": 17, "steps": 8, "coefficient_points": 7}
         # Each rung has four times the nodes (or eight), and tightens the tolerances.
         lines = {"points": 21, "order": 4, "rtol": 1e-7, "atol": 1e-9}
     return {
         "least-squares": {},
+        "adjoint": fit,
         "ode": {"rtol": 1e-9, "atol": 1e-11},
         "fourier": {"points": 64, "steps": 200},
         "lines": lines,

@@ -346,7 +346,7 @@ def _climbed(
         )
     asked = problem.without_answer()
     order = first.expected_order(asked)
-    needed = needed_rungs(order)
+    needed = needed_rungs(order, problem.dimension)
     rungs = ascend(
         asked, first, support, target=problem.claim, budget=BUDGET, progress=progress
     )
