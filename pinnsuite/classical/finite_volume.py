@@ -462,7 +462,7 @@ class _Scheme:
         assert self.problem.time is not None
         state = np.linspace(q.min(), q.max(), 201)[None, None]
         for k, direction in enumerate(self.directions):
-            waves = direction.waves(
+            waves = direction.waves.at(
                 self.problem.time.start,
                 *self._across(k, slice(1)),
             )
@@ -541,7 +541,7 @@ class _Scheme:
         parts = []
         for first in range(0, rows, step):
             part = slice(first, first + step)
-            waves = direction.waves(t, *self._across(k, part))
+            waves = direction.waves.at(t, *self._across(k, part))
             if self.solver.reconstruction == "WENO5":
                 parts.append(weno5(waves, x, padded[:, part]))
             else:
@@ -584,7 +584,7 @@ class _Scheme:
             before, after = self._across(k, slice(None))
             x, h = self.centres[k], float(self.widths[k])
             if direction.is_advective:
-                speeds = direction.waves(t, before, after).speeds(x, lines)
+                speeds = direction.waves.at(t, before, after).speeds(x, lines)
                 advective += float(np.abs(speeds).max()) / (h * self.solver.courant)
             if direction.diffusivity is not None:
                 slopes = np.gradient(lines, h, axis=-1)
@@ -625,7 +625,7 @@ class _Direction:
         closed = eigenvalues(matrix)
         self.is_advective = any(form.flux[k])
         self._size = len(form.states)
-        self._waves = Characteristics(
+        self.waves = Characteristics(
             numpy_function(arguments, form.flux[k]),
             numpy_function(arguments, list(matrix)),
             None if closed is None else numpy_function(arguments, closed),
@@ -638,7 +638,7 @@ class _Direction:
 
     def order_waves(self, t: float, *columns: np.ndarray) -> None:
         """Find which waves run between the others, at the states in `columns`."""
-        waves = self._waves
+        waves = self.waves
         if waves.eigenvalues is None or self._size == 1:
             return
         speeds = stacked(waves.eigenvalues(t, *columns), columns[-1].shape)
@@ -649,17 +649,10 @@ class _Direction:
         matrix = np.array(entries, dtype=float).reshape(self._size, self._size)
         found = np.linalg.eigvals(matrix)
         nearest = np.abs(found[:, None] - here).argmin(axis=1)
-        self._waves = replace(
-            waves,
-            middle=tuple(int(k) for k in np.argsort(here)[1:-1]),
-            multiplicities=tuple(int((nearest == k).sum()) for k in range(len(here))),
+        waves.middle = tuple(int(k) for k in np.argsort(here)[1:-1])
+        waves.multiplicities = tuple(
+            int((nearest == k).sum()) for k in range(len(here))
         )
-
-    def waves(
-        self, t: float, before: tuple[np.ndarray, ...], after: tuple[np.ndarray, ...]
-    ) -> Characteristics:
-        """Return the waves at one time, at the given other coordinates."""
-        return replace(self._waves, time=t, before=before, after=after)
 
 
 def _row_sums(entries: Sequence[Any], size: int) -> float:

@@ -12,8 +12,8 @@ to be named, and none degenerates. Else all rows of P_k are taken.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,13 @@ TINY = 1e-40
 State = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
 class Characteristics:
-    """What one direction of a system knows about its waves, at one time.
+    """What one direction of a system knows about its waves.
 
     The three functions take (time, *coordinates, *components) and return a list of
     arrays and numbers.
 
-    Attributes
+    Parameters
     ----------
     fluxes
         F(q), m expressions.
@@ -45,24 +44,43 @@ class Characteristics:
         The Jacobian A(q), m² expressions, row by row.
     eigenvalues
         λ_k(q), the distinct ones; None where there is no closed form.
+
+    Attributes
+    ----------
     middle
         Indices of the eigenvalues that are neither the smallest nor the largest one.
     multiplicities
         Of each eigenvalue; empty where characteristic components are not used.
-    time
-        The time.
-    before, after
-        The other coordinates, shape (rows, 1), as they stand around this direction's.
     """
 
-    fluxes: Callable[..., list[Any]]
-    entries: Callable[..., list[Any]]
-    eigenvalues: Callable[..., list[Any]] | None
-    middle: tuple[int, ...] = ()
-    multiplicities: tuple[int, ...] = ()
-    time: float = 0.0
-    before: tuple[np.ndarray, ...] = ()
-    after: tuple[np.ndarray, ...] = ()
+    def __init__(
+        self,
+        fluxes: Callable[..., list[Any]],
+        entries: Callable[..., list[Any]],
+        eigenvalues: Callable[..., list[Any]] | None,
+    ) -> None:
+        self.fluxes = fluxes
+        self.entries = entries
+        self.eigenvalues = eigenvalues
+        self.middle: tuple[int, ...] = ()
+        self.multiplicities: tuple[int, ...] = ()
+        self._place: tuple[Any, Any] = ((0.0,), ())
+
+    def at(
+        self, t: float, before: Sequence[np.ndarray], after: Sequence[np.ndarray]
+    ) -> Characteristics:
+        """Return the waves at one time and place.
+
+        Parameters
+        ----------
+        t
+            The time.
+        before, after
+            The other coordinates, shape (rows, 1), as they stand around this one's.
+        """
+        moved = copy.copy(self)
+        moved._place = ((t, *before), tuple(after))
+        return moved
 
     def flux(self, x: np.ndarray, q: State) -> np.ndarray:
         """Return F at coordinates x, shape (n,), and states q, shape (m, …, n)."""
@@ -83,7 +101,8 @@ class Characteristics:
     def _values(
         self, function: Callable[..., list[Any]], x: np.ndarray, q: State
     ) -> list[Any]:
-        return function(self.time, *self.before, x, *self.after, *q)
+        before, after = self._place
+        return function(*before, x, *after, *q)
 
     def basis(
         self, x: np.ndarray, state: State

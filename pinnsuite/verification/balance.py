@@ -19,7 +19,7 @@ import sympy as sp
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import lower, numpy_function
 
-NUM_CELLS = {1: 16, 2: 8}
+NUM_CELLS = {1: 10, 2: 8}
 """Cells, by the number of space coordinates."""
 
 NUM_NODES = {1: 4096, 2: 256}

@@ -271,11 +271,12 @@ def _judged(
     # A condition on a solution that vanishes there has no size of its own.
     scale = size if size > 1e-12 else 1.0
     residual = float(np.sqrt((total**2).mean())) / scale
-    suspect = "" if residual <= tolerance else _suspect(terms, values)
+    allowed = tolerance * scale * float(np.sqrt(values.shape[1]))
+    suspect = "" if residual <= tolerance else _suspect(terms, values, allowed)
     return Finding(what, residual, tolerance, suspect)
 
 
-def _suspect(terms: Sequence[sp.Expr], values: np.ndarray) -> str:
+def _suspect(terms: Sequence[sp.Expr], values: np.ndarray, allowed: float) -> str:
     total = values.sum(axis=0)
     # (is no explanation, is no sign, is no derivative, remaining residual, index,
     # factor): where several terms explain it, as in a travelling wave, whose u_t is
@@ -288,7 +289,7 @@ def _suspect(terms: Sequence[sp.Expr], values: np.ndarray) -> str:
         rest = total - row
         factor = -float(rest @ row) / float(row @ row)
         left = float(np.linalg.norm(rest + factor * row))
-        fails = left > 1e-3 * float(np.linalg.norm(total))
+        fails = left > max(1e-3 * float(np.linalg.norm(total)), allowed)
         is_scaled = abs(factor + 1) >= 1e-2
         is_plain = not terms[i].has(sp.Derivative)
         found.append((fails, is_scaled, is_plain, left, i, factor))

@@ -25,7 +25,8 @@ def shu_osher() -> Problem:
     The shock compresses the density wave to a quarter of its length and sends acoustic
     waves behind itself that steepen into small shocks: details between jumps, which
     tell methods of high order from merely sharp ones. No exact solution is known; the
-    reference is a ladder of WENO5, its error dominated by the jumps.
+    reference is a ladder of WENO5, and its error, dominated by the jumps, falls like h:
+    2.4e-3 of the momentum and 1.8e-3 of the density are left with 1600 cells.
 
     Trap: the usual decimals 3.857143, 2.629369, 10.33333 of the left state are the
     exact jump behind Mach 3 rounded; the exact numbers leave no start-up error.
@@ -64,8 +65,9 @@ def shu_osher() -> Problem:
         domain=Interval(x, -5, 5),
         time=TimeInterval(t, 0, sp.Rational(9, 5), num_outputs=10),
         conditions=[*initial, *held],
+        accuracy=3e-3,
         norm="L1",
-        reference=Ladder("finite-volume", {"cells": 800, "reconstruction": "WENO5"}),
+        reference=Ladder("finite-volume", {"cells": 400, "reconstruction": "WENO5"}),
         source=(
             "C.-W. Shu, S. Osher, Efficient implementation of essentially "
             "non-oscillatory shock-capturing schemes II, Journal of Computational "
