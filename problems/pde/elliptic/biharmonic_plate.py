@@ -1,7 +1,7 @@
 """Bending of a thin plate under a load."""
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 import sympy as sp
@@ -57,7 +57,9 @@ def biharmonic_plate(width: float = 1.0, height: float = 1.0) -> Problem:
             1e-11,
             f"Lévy's series, {TERMS} terms (Timoshenko & Woinowsky-Krieger, sec. 30)",
         ),
-        quantities={"w in the middle": _in_the_middle(width, height)},
+        quantities={
+            "w in the middle": functools.partial(_deflection, width / 2, height / 2)
+        },
         source=(
             "S. Timoshenko, S. Woinowsky-Krieger, Theory of Plates and Shells, 2nd "
             "ed., McGraw-Hill 1959, sections 28-30"
@@ -107,8 +109,5 @@ def _series(
     return w, m
 
 
-def _in_the_middle(width: float, height: float) -> Callable[[Evaluate], float]:
-    def quantity(at: Evaluate) -> float:
-        return float(at(np.array([[width / 2, height / 2]]))["w"][0])
-
-    return quantity
+def _deflection(x: float, y: float, at: Evaluate) -> float:
+    return float(at(np.array([[x, y]]))["w"][0])
