@@ -217,14 +217,15 @@ def ladder_of(problem: Problem) -> Ladder | None:
 def starts(problem: Problem) -> Mapping[str, Mapping[str, Any]]:
     """Return where ladders start if the author names none, in order of preference."""
     lines = {"points": 41, "order": 4, "rtol": 1e-10, "atol": 1e-12}
-    fit = {"points": 65, "steps": 16, "coefficient_points": 13, "tolerance": 1e-9}
     if problem.dimension > 1:
-        fit |= {"points": 17, "steps": 8, "coefficient_points": 7}
         # Each rung has four times the nodes (or eight), and tightens the tolerances.
         lines = {"points": 21, "order": 4, "rtol": 1e-7, "atol": 1e-9}
+    fit = {"adjoint": {"points": 65, "steps": 16, "tolerance": 1e-9}}
+    if problem.dimension > 1 and problem.unknown_fields:
+        fit = {}  # four times the coefficients a rung: 64 times the work
     return {
         "least-squares": {},
-        "adjoint": fit,
+        **fit,
         "ode": {"rtol": 1e-9, "atol": 1e-11},
         "fourier": {"points": 64, "steps": 200},
         "lines": lines,

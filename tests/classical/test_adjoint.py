@@ -18,6 +18,7 @@ from pinnsuite.problem import (
     Disk,
     Initial,
     Interval,
+    Ladder,
     Neumann,
     Observed,
     Periodic,
@@ -31,6 +32,8 @@ from pinnsuite.problem import (
 )
 from pinnsuite.solution.solution import Status
 from pinnsuite.solver import silent
+from pinnsuite.verification.ladder import ladder_of
+from pinnsuite.verification.reference import reference
 
 t, x, y, k, q = coordinates("t x y k q")
 u, v, a = field_of("u", t, x), field_of("v", t, x), field_of("a", x)
@@ -271,6 +274,24 @@ def test_roughness_is_the_integral_of_the_squared_gradient():
     np.testing.assert_allclose(f.nodal(values[f.free]), values)
     at = np.array([[0.3, 1.7], [0.0, 0.2]])
     np.testing.assert_allclose(f.at(values[f.free], at), at[:, 0] + at[:, 1] ** 3)
+
+
+def test_without_a_known_solution_the_fit_is_the_reference(tmp_path):
+    """Numbers under noise: the ladder ends at the fit, not at the truth."""
+    problem = diffusion()
+    observed = problem.conditions_of(Observed)[0]
+    noise = 0.05 * np.random.default_rng(5).standard_normal(len(observed.values))
+    noisy = replace(observed, values=observed.values + noise)
+    problem = replace(problem, conditions=[*problem.conditions[:-1], noisy])
+    assert ladder_of(problem).solver == "adjoint"
+    start = Ladder("adjoint", {"points": 17, "steps": 4, "order": 2})
+    found = reference(replace(problem, reference=start), cache=tmp_path)
+    assert found.kind == "fit"
+    assert found.observed_order == pytest.approx(2, abs=0.2)
+    assert found.error_estimate["u"] < 1e-3
+    fine = Adjoint(points=65, steps=256).solve(problem)
+    expected = fine.coefficients["k"]
+    assert found.coefficients["k"] == pytest.approx(expected, rel=2e-3)
 
 
 def test_budget_returns_the_best_so_far():
