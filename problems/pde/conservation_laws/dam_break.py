@@ -36,9 +36,9 @@ def dam_break(radius: float = 0.5, inner: float = 2.0) -> Problem:
     the sides, which no wave reaches. A bore runs outwards and a fan inwards, which
     meets itself in the centre and leaves a trough with a second bore. All depends on
     r = √(x² + y²) and t alone, and that is how the reference is got: from
-    h_t + q_r = -q/r, q_t + (q²/h + h²/2)_r = -q²/(h r) by MUSCL on 1600 cells. From 1600
-    to 3200 cells h changes by 1e-4 and q by 2e-3, relative L1 over the plane; solutions
-    are judged by h, which is what PDEBench stores.
+    h_t + q_r = -q/r, q_t + (q²/h + h²/2)_r = -q²/(h r) by MUSCL on 1600 cells. From
+    1600 to 3200 cells h changes by 1e-4 and q by 2e-3, relative L1 over the plane;
+    solutions are judged by h, which is what PDEBench stores.
 
     Trap: a square grid imprints itself on the round bore; compare along the diagonal.
     Trap: PDEBench's data are computed with second-order methods on 128² cells, where

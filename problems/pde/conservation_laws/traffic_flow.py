@@ -1,7 +1,5 @@
 """Cars at a traffic light that turns green: a shock and a fan that meet."""
 
-import math
-
 import numpy as np
 import sympy as sp
 
@@ -68,7 +66,7 @@ def traffic_flow(density: float = 0.3, queue: float = 0.8) -> Problem:
 def cars(t: np.ndarray, x: np.ndarray, density: float, queue: float) -> np.ndarray:
     """Return the density of `traffic_flow` at points, arrays of shape (n,)."""
     met = queue / (1 - density)
-    ratio = np.divide(x, t, out=np.sign(x) * math.inf, where=t > 0)
+    ratio = np.divide(x, t, out=np.where(x < 0, -np.inf, np.inf), where=t > 0)
     fan = np.clip((1 - ratio) / 2, 0.0, 1.0)
     # At t = met the shock is at -met, where 1 - 2 density - x/t = 2 (1 - density).
     late = (1 - 2 * density) * t - 2 * (1 - density) * np.sqrt(met * t)
