@@ -22,6 +22,7 @@ from pinnsuite.problem.conditions import (
 )
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
+from pinnsuite.problem.form import lost_jumps
 from pinnsuite.problem.jets import (
     Jet,
     Lowered,
@@ -116,6 +117,11 @@ class Collocation:
             return "it has unknown coefficients or measurements; use 'least-squares'"
         if problem.conditions_of(Obstacle):
             return "it has an obstacle; use 'complementarity'"
+        for derivative in lost_jumps(problem):
+            return (
+                f"{derivative} differentiates a coefficient that jumps, and a "
+                "polynomial has no kinks; use 'cell-centred' or 'finite-element'"
+            )
         count = len(problem.fields) * self._basis(problem).size
         if count > MAX_UNKNOWNS:
             return (

@@ -34,7 +34,12 @@ from pinnsuite.errors import (
 )
 from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.form import Evolution, State
+from pinnsuite.problem.form import (
+    Evolution,
+    State,
+    require_equations,
+    require_no_lost_jump,
+)
 from pinnsuite.problem.jets import is_linear, jacobian, lower, numpy_function
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
@@ -331,6 +336,8 @@ def _krylov(
 def _analyse(solver: FiniteDifferences, problem: Problem) -> BoxForm:
     """Return the form of `problem`; UnsupportedProblemError says why there is none."""
     require_box(problem)
+    require_equations(problem)
+    require_no_lost_jump(problem)
     if problem.time is not None:
         raise UnsupportedProblemError("it depends on time; use 'lines'")
     if "gauge" in problem.hints:

@@ -23,6 +23,7 @@ from pinnsuite.problem import (
 )
 from pinnsuite.problem.form import evolution, lost_jumps, require_no_lost_jump
 from pinnsuite.problem.jets import lower, numpy_function
+from pinnsuite.registry import make_solver
 
 x, y = sp.symbols("x y", real=True)
 XS, YS = [0.0, 1.0, 3.0], [0.0, 0.5]
@@ -176,3 +177,24 @@ def test_time_stepping_by_expansion_takes_lines_and_refuses_jumps(method):
             evolution(problem)
     else:
         assert len(evolution(problem).rates.jets) == 2
+
+
+@pytest.mark.parametrize(
+    "solver", ["lines", "finite-difference", "collocation", "pinn"]
+)
+def test_solvers_that_expand_derivatives_refuse_a_jump(solver):
+    z = coordinates("z")[0]
+    u = field_of("u", z)
+    a = tabulated("a", ([0, 1],), [1, 2])(z)
+    at_rest = Problem(
+        "at rest",
+        fields=[u],
+        equations=[D(a * D(u, z), z)],
+        conditions=[Dirichlet(u, z)],
+        domain=Interval(z, 0, 1),
+    )
+    for problem in (layered("nearest"), at_rest):
+        assert make_solver(solver).why_not(problem) is not None
+    assert "jump" in " ".join(
+        make_solver(solver).why_not(p) or "" for p in (layered("nearest"), at_rest)
+    )
