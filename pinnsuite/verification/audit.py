@@ -143,7 +143,7 @@ def audit(
         seconds = truth.study_s
         seconds += truth.cross_check.cpu_s if truth.cross_check else 0.0
         shipped = {}
-        if seconds >= DEAR:
+        if seconds >= DEAR and row.is_ok:
             written = {**ship(made, truth), "parameters": dict(made.parameters)}
             shipped = {truth.hash: written}
         _accept(entry, made, shipped)

@@ -356,7 +356,8 @@ def _values(
         )
         numbers = [_number(s.name) for s in (*symbols, *lowered.symbols)]
         (value,) = function(*points.T, *numbers)
-        found = np.broadcast_to(np.asarray(value, dtype=float), len(points))
+        # A real function may be written with complex exponentials.
+        found = np.real(np.broadcast_to(np.asarray(value), len(points))).astype(float)
         yield from map(_finite, found.tolist())
 
 
