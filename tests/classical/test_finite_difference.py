@@ -14,6 +14,7 @@ from pinnsuite.problem import (
     Disk,
     Interval,
     Neumann,
+    Obstacle,
     Periodic,
     Problem,
     Robin,
@@ -170,12 +171,17 @@ REFUSED = {
             lambda u: div([sp.Heaviside(x - 0.5) * g for g in grad(u, (x, y))], (x, y))
         ),
         {},
-        "cannot be expanded",
+        "loses the jump",
     ),
     "mixed": (
         simple(lambda u: laplacian(u, (x, y)) + D(u, x, y) / 2),
         {"linear_solver": "diagonalisation"},
         "linear sum of operators along the axes",
+    ),
+    "obstacle": (
+        simple(conditions=lambda u: [Dirichlet(u, 0), Obstacle(u, 0)]),
+        {},
+        "use 'complementarity'",
     ),
     "few points": (simple(), {"points": 5}, "raise points"),
     "plate": (
