@@ -63,6 +63,7 @@ def double_pendulum(
             Initial(b, 0, order=1),
         ],
         reference=Ladder("ode", {"method": "DOP853", "rtol": 1e-11, "atol": 1e-13}),
+        valid_until=min(end, 20.0),
         source=(
             "L. D. Landau & E. M. Lifshitz, Mechanics, 3rd ed., Pergamon 1976, "
             "doi:10.1016/C2009-0-25569-3, section 5, problem 1"

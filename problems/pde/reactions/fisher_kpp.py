@@ -18,7 +18,7 @@ from pinnsuite.problem import (
 def fisher_kpp(diffusivity: float = 1.0, growth: float = 1.0) -> Problem:
     """Fisher-KPP equation with a travelling wave in closed form.
 
-    u_t = d u_xx + r u (1 - u) on (-10, 20), 0 < t ≤ 5; the initial state and the values
+    u_t = d u_xx + r u (1 - u) on (-5, 10), 0 < t ≤ 2; the initial state and the values
     at both ends are those of the solution.
 
     Exact: u = (1 + e^{z})⁻², z = √(r/(6d)) (x - c t), with the speed c = 5 √(r d/6),
@@ -43,8 +43,8 @@ def fisher_kpp(diffusivity: float = 1.0, growth: float = 1.0) -> Problem:
         name="fisher_kpp",
         fields=[u],
         equations=[D(u, t) - d * D(u, x, 2) - r * (u - u**2)],
-        domain=Interval(x, -10, 20),
-        time=TimeInterval(t, 0, 5, num_outputs=51),
+        domain=Interval(x, -5, 10),
+        time=TimeInterval(t, 0, 2, num_outputs=41),
         conditions=[Initial(u, wave.subs(t, 0)), Dirichlet(u, wave)],
         exact={u: wave},
         source=(
