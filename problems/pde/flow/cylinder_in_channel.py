@@ -73,7 +73,7 @@ def cylinder_in_channel(viscosity: float = 0.001) -> Problem:
         hints={"elements": {"u": "P2", "v": "P2", "p": "P1"}, "mesh_size": 0.03},
         reference=Ladder(
             "finite-element",
-            {"element": "P3", "grading": "adaptive", "mesh_size": 0.04},
+            {"element": "P3", "grading": "adaptive", "mesh_size": 0.03},
         ),
         accuracy=1e-4,
         quantities={"pressure difference": _pressure_difference},
