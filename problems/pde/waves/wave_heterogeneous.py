@@ -30,9 +30,9 @@ def wave_heterogeneous(stiffness: float = 2.0) -> Problem:
     PINNacle's "Wave 2d-CG". Its code states u_tt = c ∇²u with c interpolated between
     pixels, its simulation u_tt = div(c ∇u) with the nearest pixel, as here. The levels
     2 and 1 are a choice (so are 12 and 1): the picture is known, the levels are not, as
-    no pair reproduced the checksum of the coefficient's file. An exact solver of the coded
-    equation scores 0.38 (levels 2 and 1) to 1.17 (12 and 1) against the reference data;
-    the best published score is 0.79 (second-hand) and says nothing about the methods.
+    no pair reproduced the checksum of the coefficient's file. An exact solver of the
+    coded equation scores 0.38 (levels 2 and 1) to 1.17 (12 and 1) against the reference
+    data; the best published score is 0.79 (second-hand) and says nothing about methods.
 
     Trap: the speed is √c, and c, not √c, stands under the divergence.
     Trap: interfaces scatter the pulse many times until t = 5; errors of the phase add
