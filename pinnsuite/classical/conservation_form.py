@@ -16,6 +16,7 @@ from sympy.core.function import AppliedUndef
 from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.conditions import Initial
 from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.form import require_equations
 from pinnsuite.problem.jets import Jet, lower
 
 
@@ -63,6 +64,7 @@ def conservation_form(problem: Problem) -> ConservationForm:
     UnsupportedProblemError
         With a reason that fits after "because".
     """
+    require_equations(problem)
     if problem.time is None:
         raise UnsupportedProblemError("it is stationary: there is no time to step in")
     size, dimension = len(problem.fields), problem.dimension
