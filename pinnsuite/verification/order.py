@@ -21,7 +21,10 @@ from pinnsuite.verification.ladder import Rung, centred, climb
 from pinnsuite.verification.reference import exact_evaluator
 
 TOLERANCE = 0.1
-"""How far an observed order may be from the declared one."""
+"""How far below the declared order an observed one may be.
+
+Above it is no fault: on coarse grids terms of higher order may rule, as in WENO5.
+"""
 
 FLOOR = 1e-11
 """Errors below this are rounding."""
@@ -116,7 +119,7 @@ class OrderRow:
     cpu_s
         CPU seconds of the top rung.
     is_ok
-        The order is within `TOLERANCE`, or the spectral error is small enough.
+        The order is reached to `TOLERANCE`, or the spectral error is small enough.
     note
         What a person should know.
     """
@@ -254,7 +257,7 @@ def _study(problem: Problem, start: Start) -> OrderRow | None:
             problem.name, label, expected, None, top, step, cpu_s, top < FLOOR, note
         )
     estimate = step / (2**expected - 1)
-    is_ok = abs(seen - expected) <= TOLERANCE
+    is_ok = seen >= expected - TOLERANCE
     note = "" if is_ok else "errors " + ", ".join(f"{e:.2e}" for e in series)
     return OrderRow(
         problem.name, label, expected, seen, top, estimate, cpu_s, is_ok, note
