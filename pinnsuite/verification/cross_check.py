@@ -171,6 +171,7 @@ def candidates(problem: Problem) -> tuple[Ladder, ...]:
         Ladder("lines", {"points": 21, "order": 4, "rtol": 1e-7, "atol": 1e-9}),
         Ladder("finite-difference"),
         Ladder("finite-element", elements),
+        Ladder("ngsolve", {"degree": 3, "steps": 20}),
         Ladder("finite-volume", {"cells": cells}),
         Ladder("cell-centred"),
         Ladder("collocation"),
