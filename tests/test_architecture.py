@@ -46,7 +46,9 @@ KEPT_TO = {
 HEAVY = {"torch", "deepxde", "skfem", "matplotlib"}
 
 IN_PROBLEM_FILES = {
+    "collections",
     "csv",
+    "dataclasses",
     "functools",
     "math",
     "numpy",

@@ -48,6 +48,9 @@ MAX_UNKNOWNS = 5000
 RANK = 1e-13
 """Share of the largest pivot below which directions are left out."""
 
+RESIDUAL = 1e-2
+"""Residual, as a share of the data, above which a fit is not called a solution."""
+
 _CHUNK = 1 << 22
 """Numbers that an evaluation forms at a time."""
 
@@ -117,6 +120,8 @@ class Collocation:
             return "it has unknown coefficients or measurements; use 'least-squares'"
         if problem.conditions_of(Obstacle):
             return "it has an obstacle; use 'complementarity'"
+        if problem.norm == "L1":
+            return "its solution jumps, and a polynomial does not; use 'finite-volume'"
         for derivative in lost_jumps(problem):
             return (
                 f"{derivative} differentiates a coefficient that jumps, and a "
@@ -236,16 +241,28 @@ class Collocation:
                 "stop_reason": "direct" if linear else "newton converged",
             }
             if linear or size <= self.newton_tolerance:
-                return values, details, ""
+                return values, details, _complaint(details["relative_residual"])
             if iteration > 5 and size > last and size < 1e-6:
                 # The step is at the level of the residual that no polynomial removes.
-                return values, details | {"stop_reason": "residual at its least"}, ""
+                details["stop_reason"] = "residual at its least"
+                return values, details, _complaint(details["relative_residual"])
             last = size
         message = (
             f"Gauss-Newton has not converged in {self.max_newton} iterations (last "
             f"step {size:.1e} of the solution); raise max_newton, or degree."
         )
         return values, details | {"stop_reason": "max_newton"}, message
+
+
+def _complaint(residual: Any) -> str:
+    """Return what to say of a residual that is left; empty where it is small."""
+    if residual <= RESIDUAL:
+        return ""
+    return (
+        f"The polynomials leave {residual:.1g} of the data as residual ({RESIDUAL:g} "
+        "is allowed): the solution is not smooth at this degree. Raise degree, or use "
+        "another method."
+    )
 
 
 def _least_squares(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int]:

@@ -35,7 +35,7 @@ def apply(matrix: np.ndarray, v: np.ndarray) -> np.ndarray:
     if matrix.ndim <= v.ndim:
         product: np.ndarray = matrix * v
         return product
-    total = matrix[:, 0] * v[0]
+    total: np.ndarray = matrix[:, 0] * v[0]
     for j in range(1, len(v)):
         total += matrix[:, j] * v[j]
     return total

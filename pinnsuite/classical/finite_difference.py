@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -51,6 +51,9 @@ POINTS = {1: 101, 2: 41, 3: 21, 4: 13, 5: 9}
 
 FEW_POINTS = 7
 """The same for more axes than `POINTS` names."""
+
+CONTINUATION_STEPS = 10
+"""Steps from the linearised to the full equations, when Newton's method fails."""
 
 MAX_CONDITION = 1e6
 """Condition number of the eigenvectors up to which an operator is diagonalised."""
@@ -238,15 +241,64 @@ class FiniteDifferences:
     def _newton(
         self, scheme: Semidiscretisation, is_linear: bool, progress: Progress
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return the free values; steps are halved where they raise the residual."""
-        y = scheme.start.copy()
-        few = len(y) <= MAX_DIRECT.get(len(scheme.axes), 0)
+        """Return the free values by Newton's method, by continuation where it fails."""
+
+        def rate(y: np.ndarray) -> np.ndarray:
+            return scheme.rate(0.0, y)
+
+        def slope(y: np.ndarray) -> Any:
+            return scheme.jacobian(0.0, y)
+
+        few = len(scheme.start) <= MAX_DIRECT.get(len(scheme.axes), 0)
         kind = self.linear_solver
         if kind in ("auto", "diagonalisation"):
             kind = "direct" if few else "multigrid"
-        residual = scheme.rate(0.0, y)
+        steps = 0
+        start = scheme.start.copy()
+        try:
+            y, count = self._iterated(rate, slope, start, kind, is_linear, progress)
+        except SolveFailedError as error:
+            if error.status is not Status.DIVERGED:
+                raise
+            # Linearised at the start at first, then more and more as they are.
+            offset, linear = rate(start), slope(start)
+            y, count = start, 0
+            for steps in range(CONTINUATION_STEPS + 1):
+                share = steps / CONTINUATION_STEPS
+
+                def blended(y: np.ndarray, s: float = share) -> np.ndarray:
+                    straight: np.ndarray = offset + linear @ (y - start)
+                    return s * rate(y) + (1 - s) * straight
+
+                def matrix(y: np.ndarray, s: float = share) -> Any:
+                    return s * slope(y) + (1 - s) * linear
+
+                y, more = self._iterated(blended, matrix, y, kind, False, progress)
+                count += more
+        return y, {
+            "dofs": len(y),
+            "newton_iterations": count,
+            "continuation_steps": steps,
+            "linear_solver": kind,
+            "stop_reason": "direct" if is_linear else "newton converged",
+        }
+
+    def _iterated(
+        self,
+        rate: Callable[[np.ndarray], np.ndarray],
+        slope: Callable[[np.ndarray], Any],
+        y: np.ndarray,
+        kind: str,
+        is_linear: bool,
+        progress: Progress,
+    ) -> tuple[np.ndarray, int]:
+        """Return where `rate` vanishes and the number of iterations.
+
+        Steps are halved where they raise the residual.
+        """
+        residual = rate(y)
         for iteration in range(1, self.max_newton + 1):
-            matrix = scheme.jacobian(0.0, y)
+            matrix = scipy.sparse.csc_array(slope(y))
             if kind == "direct":
                 step = _direct(matrix, -residual)
             else:
@@ -261,17 +313,11 @@ class FiniteDifferences:
                     "singular.",
                 )
             progress(min(1.0, iteration / 8), f"Newton step of {size:.1e}")
-            details = {
-                "dofs": len(y),
-                "newton_iterations": iteration,
-                "linear_solver": kind,
-                "stop_reason": "direct" if is_linear else "newton converged",
-            }
             if is_linear or size <= self.newton_tolerance:
-                return y + step, details
+                return y + step, iteration
             before, length = np.linalg.norm(residual), 1.0
             while True:
-                residual = scheme.rate(0.0, y + length * step)
+                residual = rate(y + length * step)
                 # A tiny step is at the level of rounding, and is taken as it is.
                 if np.linalg.norm(residual) < before or size < 1e-6:
                     break
@@ -279,7 +325,8 @@ class FiniteDifferences:
                 if length < 1e-4:
                     raise SolveFailedError(
                         Status.DIVERGED,
-                        "Newton's method finds no step that lowers the residual; start "
+                        "Newton's method finds no step that lowers the residual, not "
+                        "by continuation from the linearised equations either; start "
                         "from an easier problem, or raise points.",
                     )
             y = y + length * step

@@ -122,6 +122,11 @@ class MethodOfLines:
 
     def why_not(self, problem: Problem) -> str | None:
         """Say which part of `problem` is out of reach, or None."""
+        if problem.norm == "L1":
+            return (
+                "its solution jumps, and differences across a jump oscillate; use "
+                "'finite-volume'"
+            )
         try:
             _analyse(self, problem)
         except UnsupportedProblemError as error:

@@ -149,7 +149,7 @@ def require_box(problem: Problem) -> None:
             "'finite-element'"
         )
     if problem.unknowns:
-        names = ", ".join(str(u.symbol) for u in problem.unknowns)
+        names = ", ".join(u.name for u in problem.unknowns)
         raise UnsupportedProblemError(f"its coefficients {names} are unknown; fix them")
 
 

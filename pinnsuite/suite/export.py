@@ -12,7 +12,7 @@ from pinnsuite.errors import DataError, OptionError, unknown_name
 from pinnsuite.solution.hdf5 import load
 from pinnsuite.solution.record import Record
 from pinnsuite.solution.solution import Solution
-from pinnsuite.solution.support import Grid
+from pinnsuite.solution.support import Grid, PointCloud
 
 FORMATS = ("vtu", "xdmf")
 
@@ -65,6 +65,11 @@ def _in_space(
         axes = {name: a for name, a in support.axes.items() if name != time}
         times = None if time is None else support.axes.get(time)
         points, cells = _grid(axes)
+    elif isinstance(support, PointCloud):
+        raise DataError(
+            "The fields stand at scattered points, which have no cells to show. "
+            "fields.h5 can be read by any HDF5 library."
+        )
     else:
         times = support.times
         points = support.mesh.points

@@ -138,7 +138,9 @@ def test_kuramoto_sivashinsky_agrees_with_an_independent_computation():
 
     data = np.load(data_file("external/kuramoto_sivashinsky.npz"))
     problem = load("kuramoto_sivashinsky")
-    solution = FourierPseudospectral(points=384, steps=12800).solve(problem.without_answer())
+    solution = FourierPseudospectral(points=384, steps=12800).solve(
+        problem.without_answer()
+    )
     times, nodes = data["t"].ravel(), data["x"].ravel()
     # Our own output times; between them the solution is interpolated.
     shared = np.isin(times.round(9), problem.time.outputs.round(9))

@@ -40,7 +40,7 @@ def diffusion_sorption(seed: int = 0, end: float = 500.0) -> Problem:
     parameter and its solutions jump at t = 0. Its data are made by RK45 at rtol 1e-3
     and are 1.4e-2 away from the converged solution, its boundary difference adds 2e-3.
     Trap: the outflow condition is printed there as u = +D u_x, which taken literally
-    makes u grow like exp(t/(R D)); the code has the sign of this page.
+    makes u grow like exp(t/(R D)).
     """
     if not 0 < end <= 5000:
         raise OptionError(
