@@ -13,6 +13,8 @@ and hp-Finite Element Methods, 1998 (geometric meshes at corners).
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import importlib.util
 import itertools
 import math
@@ -172,6 +174,7 @@ class NGSolveElements:
         """
         require_supported(self, problem)
         assert problem.domain is not None
+        import_ngsolve()
         clock = Clock()
         with clock.phase("symbolic"):
             weak = weak_form(problem)
@@ -195,6 +198,25 @@ class NGSolveElements:
             cost=clock.cost(),
             details={"dofs": system.dofs, "cells": system.mesh.ne, **details},
         )
+
+
+def import_ngsolve() -> Any:
+    """Import NGSolve with its libraries kept to itself, and return it.
+
+    It loads OpenBLAS for the whole process to see, and a PyTorch that is imported
+    afterwards then calls that in place of its own: the process dies at the first
+    product of matrices. Visible to NGSolve alone, both work in either order.
+    """
+    everyone_sees = ctypes.CDLL
+
+    def kept_apart(name: Any, *_: Any, **__: Any) -> Any:
+        return everyone_sees(name, mode=ctypes.RTLD_LOCAL)
+
+    ctypes.CDLL = kept_apart  # type: ignore[assignment, misc]
+    try:
+        return importlib.import_module("ngsolve")
+    finally:
+        ctypes.CDLL = everyone_sees  # type: ignore[misc]
 
 
 class _NotConvergedError(Exception):

@@ -1,9 +1,18 @@
 """The second code: exact solutions, corners, time, and the way from sympy to it."""
 
+import importlib.util
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import sympy as sp
 
+from pinnsuite.classical.ngsolve_elements import (
+    NGSolveElements,
+    _coefficient,
+    import_ngsolve,
+)
 from pinnsuite.compare.metrics import relative_l2
 from pinnsuite.errors import OptionError
 from pinnsuite.problem import (
@@ -31,12 +40,9 @@ from pinnsuite.problem.jets import numpy_function
 from pinnsuite.problem.manufactured import smooth_field
 from pinnsuite.verification.reference import exact_evaluator
 
-ngsolve = pytest.importorskip("ngsolve")
-
-from pinnsuite.classical.ngsolve_elements import (  # noqa: E402
-    NGSolveElements,
-    _coefficient,
-)
+if importlib.util.find_spec("ngsolve") is None:
+    pytest.skip("NGSolve is not installed", allow_module_level=True)
+ngsolve = import_ngsolve()
 
 x, y = coordinates("x y")
 
@@ -180,3 +186,18 @@ def test_it_says_what_it_cannot_take():
     assert "plane" in NGSolveElements().why_not(load("periodic_burgers"))
     with pytest.raises(OptionError, match="degree is 0"):
         NGSolveElements(degree=0)
+
+
+def test_torch_works_beside_it_whichever_comes_first():
+    """Its OpenBLAS, seen by all, made PyTorch's products crash the process."""
+    program = """
+from pinnsuite.classical.ngsolve_elements import import_ngsolve
+import_ngsolve()
+import torch
+print(torch.ones(4, 30, 30, dtype=torch.cdouble).bmm(
+    torch.ones(4, 30, 3, dtype=torch.cdouble)).sum().real.item())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert float(run.stdout) == 4 * 30 * 30 * 3
