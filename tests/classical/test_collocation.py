@@ -55,7 +55,8 @@ def outward(u, exact):
 
 
 def error(problem, solver):
-    solution = solver.solve(problem.without_answer()).require_ok()
+    # A low degree says "not reached", and is compared all the same.
+    solution = solver.solve(problem.without_answer())
     points = solution.support.points
     truth = exact_evaluator(problem)(points)
     return max(
@@ -200,3 +201,9 @@ def test_refinement_raises_the_degree():
     assert solver.expected_order(problem) is None
     degrees = [s.solve(problem).details["degree"] for s in (solver, solver.refined())]
     assert degrees == [8, 10]
+
+
+def test_a_fit_that_leaves_much_of_the_data_is_no_solution():
+    solution = Collocation().solve(load("fokker_planck").without_answer())
+    assert solution.status is Status.NOT_REACHED
+    assert "as residual" in solution.sentence
