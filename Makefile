@@ -52,8 +52,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
+# Two processes of one thread each.
 test: lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -q -m slow

@@ -11,18 +11,17 @@ import numpy as np
 import scipy.linalg
 import sympy as sp
 
-from pinnsuite.errors import DefinitionError, OptionError
+from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
 from pinnsuite.problem.conditions import (
     Boundary,
     Initial,
     Observed,
-    Obstacle,
     Periodic,
     normal,
 )
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
-from pinnsuite.problem.form import lost_jumps
+from pinnsuite.problem.form import lost_jumps, require_equations
 from pinnsuite.problem.jets import (
     Jet,
     Lowered,
@@ -118,8 +117,10 @@ class Collocation:
             return "it has no space coordinates; use 'ode'"
         if problem.unknowns or problem.conditions_of(Observed):
             return "it has unknown coefficients or measurements; use 'least-squares'"
-        if problem.conditions_of(Obstacle):
-            return "it has an obstacle; use 'complementarity'"
+        try:
+            require_equations(problem)
+        except UnsupportedProblemError as error:
+            return str(error)
         if problem.norm == "L1":
             return "its solution jumps, and a polynomial does not; use 'finite-volume'"
         for derivative in lost_jumps(problem):

@@ -24,7 +24,7 @@ from pinnsuite.classical.semidiscretisation import (
 from pinnsuite.classical.stencils import LocalAxis, interpolant
 from pinnsuite.errors import OptionError, UnsupportedProblemError, unknown_name
 from pinnsuite.problem.conditions import Periodic
-from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.form import evolution
 from pinnsuite.problem.jets import is_linear
 from pinnsuite.solution.cost import Clock
@@ -122,15 +122,19 @@ class MethodOfLines:
 
     def why_not(self, problem: Problem) -> str | None:
         """Say which part of `problem` is out of reach, or None."""
-        if problem.norm == "L1":
-            return (
-                "its solution jumps, and differences across a jump oscillate; use "
-                "'finite-volume'"
-            )
         try:
             _analyse(self, problem)
         except UnsupportedProblemError as error:
             return str(error)
+        orders = [
+            max(derivative_orders(problem.equations, problem.fields, x))
+            for x in problem.space
+        ]
+        if problem.norm == "L1" and max(orders) <= 1:
+            return (
+                "its solution jumps, and differences across a jump oscillate; use "
+                "'finite-volume'"
+            )
         return None
 
     def refined(self) -> MethodOfLines:
