@@ -394,7 +394,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "make", "word"), REFUSED, ids=str)
+@pytest.mark.parametrize(
+    ("options", "make", "word"), REFUSED, ids=lambda v: getattr(v, "__name__", str(v))
+)
 def test_options_that_do_not_fit_a_problem_are_refused(options, make, word):
     assert word in FiniteElements(**options).why_not(make())
 

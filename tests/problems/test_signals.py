@@ -32,7 +32,7 @@ def test_a_problem_is_the_same_every_time(catalog, name):
     assert first.definition_hash == again.definition_hash
 
 
-@pytest.mark.parametrize("name", set(NAMES) - {"text"})
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"text"}))
 def test_another_seed_is_another_problem(catalog, name):
     hashes = {catalog[name].make(seed=seed).definition_hash for seed in range(3)}
     assert len(hashes) == 3
