@@ -150,7 +150,9 @@ def require_box(problem: Problem) -> None:
         )
     if problem.unknowns:
         names = ", ".join(u.name for u in problem.unknowns)
-        raise UnsupportedProblemError(f"its coefficients {names} are unknown; fix them")
+        raise UnsupportedProblemError(
+            f"its coefficients {names} are unknown; fix them, or use 'adjoint'"
+        )
 
 
 def box_form(problem: Problem, system: Evolution, axes: Sequence[SpaceAxis]) -> BoxForm:
