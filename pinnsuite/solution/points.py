@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pinnsuite.errors import DataError, OptionError
+from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.domain import TimeInterval
 
@@ -30,7 +31,10 @@ class PointTable:
     Attributes
     ----------
     points
-        Shape (n, coordinates), columns in the order of the problem's coordinates.
+        Shape (n, coordinates), columns in the order of the problem's coordinates; those
+        beyond the ends of a periodic coordinate are folded back.
+    given
+        The same as they were written.
     names
         The coordinates' names.
     extra
@@ -40,6 +44,7 @@ class PointTable:
     """
 
     points: np.ndarray
+    given: np.ndarray
     names: Sequence[str]
     extra: Mapping[str, Sequence[str]]
     known: Mapping[str, np.ndarray]
@@ -83,11 +88,24 @@ def read_points(path: Path, problem: Problem) -> PointTable:
         for n in header
         if n in names or n in problem.field_names
     }
-    points = np.stack([numeric[n] for n in names], axis=1)
+    given = np.stack([numeric[n] for n in names], axis=1)
+    points = _folded(problem, given)
     _check_inside(path, problem, points, lines)
     extra = {n: c for n, c in columns.items() if n not in names}
     known = {n: v for n, v in numeric.items() if n not in names}
-    return PointTable(points, names, extra, known)
+    return PointTable(points, given, names, extra, known)
+
+
+def _folded(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """Return the points with periodic coordinates between their ends."""
+    folded = points.copy()
+    for c in problem.conditions_of(Periodic):
+        assert problem.domain is not None
+        low, high = problem.domain.bounds[problem.space.index(c.along)]
+        column = folded[:, problem.coordinates.index(c.along)]
+        beyond = (column < low) | (column > high)
+        column[beyond] = low + (column[beyond] - low) % (high - low)
+    return folded
 
 
 def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -190,7 +208,7 @@ def with_fields(
     A column that came with a field's name is kept as `given NAME`.
     """
     columns: dict[str, Sequence[object]] = {
-        n: table.points[:, i].tolist() for i, n in enumerate(table.names)
+        n: table.given[:, i].tolist() for i, n in enumerate(table.names)
     }
     columns |= {n: np.asarray(v, dtype=float).tolist() for n, v in fields.items()}
     for name, cells in table.extra.items():

@@ -16,6 +16,7 @@ from pinnsuite.problem import (
     coordinates,
     field_of,
     laplacian,
+    load,
 )
 from pinnsuite.problem.definition import D
 from pinnsuite.solution.points import (
@@ -104,3 +105,15 @@ def test_solvers_report_at_the_times_asked_for_and_at_their_own():
     assert asked.definition_hash == HEAT.definition_hash
     assert reporting(HEAT, points[:0:-1] * 0 + 0.3) is HEAT
     assert reporting(HEAT, np.array([[0.1234567, 0, 0]])) is HEAT
+
+
+def test_points_beyond_a_periodic_end_are_folded_back_and_written_as_given(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("t,x\n0.5,0.25\n0.5,1.25\n0.5,-2.75\n0.5,1\n")
+    problem = load("advection")
+    low, high = problem.domain.bounds[0]
+    assert (low, high) == (0, 1)
+    found = read_points(path, problem)
+    np.testing.assert_allclose(found.points[:, 1], [0.25, 0.25, 0.25, 1.0])
+    written = with_fields(found, {"u": np.zeros(4)})
+    assert written["x"] == [0.25, 1.25, -2.75, 1.0]
