@@ -424,7 +424,7 @@ def _coefficient(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
 
     def branches(pairs: Sequence[Any]) -> Any:
         (value, condition), *rest = pairs
-        if condition is sp.true or condition == True:  # noqa: E712
+        if condition is sp.true:
             return translate(value)
         other = branches(rest) if rest else ngsolve.CoefficientFunction(0.0)
         return decide(condition, translate(value), other)
