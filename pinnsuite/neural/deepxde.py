@@ -10,10 +10,11 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import sympy as sp
 import torch
 
 from pinnsuite.neural.deepxde_session import session
@@ -30,6 +31,7 @@ from pinnsuite.neural.pinn import (
     positive,
 )
 from pinnsuite.neural.residual import (
+    Magnitude,
     Place,
     Residual,
     from_unknown,
@@ -40,6 +42,8 @@ from pinnsuite.neural.residual import (
     why_no_strong_form,
 )
 from pinnsuite.neural.sampling import counts, limits, sample
+from pinnsuite.neural.trial import Exact, exact_conditions, trial
+from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import Jet
 from pinnsuite.solution.cost import Clock
@@ -47,20 +51,23 @@ from pinnsuite.solution.solution import Evaluator, Snapshot, Solution, Status, f
 from pinnsuite.solution.support import common_support
 from pinnsuite.solver import Progress, require_supported, silent
 
-LBFGS_CHUNK = 25
-"""L-BFGS iterations between two looks at the clock."""
+LOOK_EVERY = 50
+"""L-BFGS iterations between two looks at the clock, each worth about one of them."""
 ACTIVATIONS = {"tanh": "tanh", "sine": "sin"}
 """Our names and DeepXDE's."""
+INITIALISERS = {"glorot_normal": "Glorot normal", "glorot_uniform": "Glorot uniform"}
+OPTIMISERS = ("lbfgs",)
 
 
 @dataclass(frozen=True)
 class DeepXDE:
     """A network trained by DeepXDE: its Adam, then its L-BFGS.
 
-    As its users run it and its documentation advises: a fully connected network with
-    Glorot-normal weights, all conditions in the loss, full batches of fixed points,
-    float64 for L-BFGS, inputs scaled to [-1, 1], outputs and loss terms scaled to order
-    one.
+    A fully connected network and full batches of fixed points. The defaults are what
+    its documentation advises: all conditions in the loss, float64 for L-BFGS, inputs
+    scaled to [-1, 1], outputs and loss terms scaled to order one. Its examples do
+    without some of this: `scaling = "off"` and `dtype = "float32"` are theirs, and some
+    build conditions in.
 
     Source: L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63 (2021) 208-228,
     DOI 10.1137/19M1274067.
@@ -71,13 +78,31 @@ class DeepXDE:
         Neurons a hidden layer, and hidden layers.
     activation
         `tanh` or `sine`.
+    initialiser
+        Of the weights: `glorot_normal` or `glorot_uniform`; biases start at zero.
+    sine_features
+        The number n of features sin z, sin 2z, … sin nz that a network gets of each
+        input z beside it.
     points, boundary_points, initial_points
         Inside, on all boundaries together, and at the start (None: as many as on the
-        boundaries).
+        boundaries). What DeepXDE calls `num_domain`, `num_boundary` and `num_initial`
+        are all points of the equations, and their sum is what `points` is here.
     adam_steps, adam_rate
         Steps and step size of Adam.
-    lbfgs_steps
-        Largest number of L-BFGS iterations after it.
+    optimiser
+        What follows it: `lbfgs`.
+    steps
+        Largest number of iterations of `optimiser`.
+    scaling
+        `auto` scales inputs to [-1, 1], and outputs and terms of the loss by their
+        natural sizes. `off` leaves them as they are: raw coordinates, raw outputs,
+        unknown coefficients that are the trained variables themselves, whose limits are
+        not imposed.
+    hard_conditions
+        `auto` builds Dirichlet values on sides of boxes and initial values in where
+        they fit, as `PINN` does, and with scaled inputs periodicity; unscaled, the
+        factor is the bare product of the distances to the sides, x (1 - x). `off`
+        leaves all to the loss.
     boundary_weight
         Weight of the conditions and measurements in the loss.
     dtype, device
@@ -91,12 +116,17 @@ class DeepXDE:
     width: int = 20
     depth: int = 3
     activation: str = "tanh"
+    initialiser: str = "glorot_normal"
+    sine_features: int = 0
     points: int = 2000
     boundary_points: int = 400
     initial_points: int | None = None
     adam_steps: int = 5000
     adam_rate: float = 1e-3
-    lbfgs_steps: int = 5000
+    optimiser: str = "lbfgs"
+    steps: int = 5000
+    scaling: str = "auto"
+    hard_conditions: str = "off"
     boundary_weight: float = 1.0
     dtype: str = "float64"
     device: str = "cpu"
@@ -105,11 +135,15 @@ class DeepXDE:
     def __post_init__(self) -> None:
         for name in ("width", "depth", "points", "boundary_points", "initial_points"):
             at_least(self, name, 1)
-        for name in ("adam_steps", "lbfgs_steps", "seed"):
+        for name in ("sine_features", "adam_steps", "steps", "seed"):
             at_least(self, name, 0)
         for name in ("adam_rate", "boundary_weight"):
             positive(self, name)
         choice(self, "activation", ACTIVATIONS)
+        choice(self, "initialiser", INITIALISERS)
+        choice(self, "optimiser", OPTIMISERS)
+        choice(self, "scaling", ("auto", "off"))
+        choice(self, "hard_conditions", ("auto", "off"))
         choice(self, "dtype", DTYPES)
 
     def why_not(self, problem: Problem) -> str | None:
@@ -162,6 +196,7 @@ class DeepXDE:
             "dofs": run.num_parameters,
             "steps": run.steps,
             "stop_reason": run.stop_reason,
+            "exact_conditions": run.exact_names,
         }
         history = {name: np.array(series) for name, series in run.history.items()}
         if run.trouble:
@@ -237,6 +272,37 @@ class _Rows:
         return self._all[jet][self._rows]
 
 
+@dataclass(frozen=True)
+class _Raw:
+    """The coordinates as they are."""
+
+    size: int
+    periodic: tuple[int, ...] = ()
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the points."""
+        return points
+
+
+@dataclass(frozen=True)
+class _WithSines:
+    """Features z with sin z, sin 2z, … sin nz behind them."""
+
+    features: Features | _Raw
+    number: int
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the features: (n, features · (1 + number))."""
+        z = self.features(points)
+        return torch.cat([z, *(torch.sin(k * z) for k in range(1, self.number + 1))], 1)
+
+
+def _with_bare_factor(exact: Exact, problem: Problem) -> Exact:
+    """Return `exact` with the product of the distances to the sides as its factor."""
+    leading = sp.LC(sp.expand(exact.factor), *problem.coordinates)
+    return replace(exact, factor=exact.factor / abs(leading))
+
+
 class _Run:
     """One model of DeepXDE and its training."""
 
@@ -269,45 +335,80 @@ class _Run:
             p: sample(problem, p, n, int(seeds.integers(1 << 31)))
             for p, n in number.items()
         }
-        magnitudes = values_known(problem, samples, found)
-        ends = limits(problem)
-        lengths = (ends[:, 1] - ends[:, 0]) / 2
-        guesses = [self._tensor(np.array(u.guess)) for u in problem.unknown_scalars]
-        generator = torch.Generator().manual_seed(options.seed)
-        tensors = {
-            p: (self._tensor(points), self._tensor(data))
-            for p, (points, data) in samples.items()
-        }
-        self._residuals = list(found)
-        scales = [
-            natural_scale(r, *tensors[r.place], guesses, magnitudes, lengths, generator)
-            for r in found
-        ]
-        self._weights = [
-            (1.0 if r.place == INTERIOR else o.boundary_weight) / s**2
-            for r, s in zip(found, scales, strict=True)
-        ]
-        self._variables = [
-            dde.Variable(from_unknown(u)) for u in problem.unknown_scalars
-        ]
-        sizes = [len(ends)] + [o.width] * o.depth + [len(problem.fields)]
-        self.net = dde.nn.FNN(sizes, ACTIVATIONS[o.activation], "Glorot normal")
-        self.net.apply_feature_transform(Features(ends))
-        self.net.apply_output_transform(
-            lambda _, raw: torch.stack(
-                [m.applied(r) for m, r in zip(magnitudes, raw.unbind(1), strict=True)],
-                1,
-            )
+        is_scaled = o.scaling == "auto"
+        magnitudes = (
+            values_known(problem, samples, found)
+            if is_scaled
+            else [Magnitude()] * len(problem.fields)
         )
+        exact = exact_conditions(problem) if o.hard_conditions == "auto" else None
+        if exact is not None and not is_scaled:
+            exact = [_with_bare_factor(e, problem) for e in exact]
+        ends = limits(problem)
+        # Its network is left aside for DeepXDE's.
+        fields = trial(
+            problem, ends, magnitudes, exact, [o.width] * o.depth, o.activation
+        )
+        features = fields.features if is_scaled else _Raw(len(ends))
+        held = [
+            r
+            for r in found
+            if any(e.holds(r) for e in fields.exact)
+            or (features.periodic and isinstance(r.condition, Periodic))
+        ]
+        self.exact_names = [r.name for r in held]
+        self._residuals = [r for r in found if r not in held]
+        self._weights = [
+            1.0 if r.place == INTERIOR else o.boundary_weight for r in self._residuals
+        ]
+        if is_scaled:
+            scales = self._scales(samples, magnitudes, ends)
+            self._weights = [
+                w / s**2 for w, s in zip(self._weights, scales, strict=True)
+            ]
+        self._variables = [
+            dde.Variable(from_unknown(u) if is_scaled else u.guess)
+            for u in problem.unknown_scalars
+        ]
+        inputs = features.size * (1 + o.sine_features)
+        sizes = [inputs, *([o.width] * o.depth), len(problem.fields)]
+        self.net = dde.nn.FNN(
+            sizes, ACTIVATIONS[o.activation], INITIALISERS[o.initialiser]
+        )
+        self.net.apply_feature_transform(_WithSines(features, o.sine_features))
+        self.net.apply_output_transform(lambda x, raw: fields.fields(raw, x))
         self._model = dde.Model(self._data(samples, ends), self.net)
         self.num_parameters = len(self._variables) + sum(
             p.numel() for p in self.net.parameters()
         )
 
+    def _scales(
+        self,
+        samples: Mapping[Place, tuple[np.ndarray, np.ndarray]],
+        magnitudes: Sequence[Magnitude],
+        ends: np.ndarray,
+    ) -> list[float]:
+        """Return the natural sizes of the residuals in the loss."""
+        guesses = [
+            self._tensor(np.array(u.guess)) for u in self._problem.unknown_scalars
+        ]
+        generator = torch.Generator().manual_seed(self._options.seed)
+        lengths = (ends[:, 1] - ends[:, 0]) / 2
+        tensors = {
+            p: (self._tensor(points), self._tensor(data))
+            for p, (points, data) in samples.items()
+        }
+        return [
+            natural_scale(r, *tensors[r.place], guesses, magnitudes, lengths, generator)
+            for r in self._residuals
+        ]
+
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=self._dtype, device=self._device)
 
     def _unknowns(self) -> list[torch.Tensor]:
+        if self._options.scaling == "off":
+            return self._variables
         return [
             to_unknown(u, v)
             for u, v in zip(self._problem.unknown_scalars, self._variables, strict=True)
@@ -369,7 +470,7 @@ class _Run:
         """Run Adam, then L-BFGS, until the steps or the budget end."""
         o, dde, model = self._options, self._dde, self._model
         run = self
-        total = o.adam_steps + o.lbfgs_steps
+        total = o.adam_steps + o.steps
 
         class Watcher(dde.callbacks.Callback):  # type: ignore[misc,name-defined]
             next_snapshot = FIRST_SNAPSHOT
@@ -389,7 +490,7 @@ class _Run:
                     run._snapshot(spent)
                     while self.next_snapshot <= spent:
                         self.next_snapshot *= SNAPSHOT_RATIO
-                if run.steps % LBFGS_CHUNK == 0:
+                if run.steps % LOOK_EVERY == 0:
                     share = max(run.steps / total, spent / budget if budget else 0.0)
                     note = f"step {run.steps}, loss {run.loss:.2e}"
                     progress(min(share, 1.0), note)
@@ -404,15 +505,16 @@ class _Run:
             model.compile("adam", lr=o.adam_rate, **settings)
             model.train(
                 iterations=o.adam_steps,
-                display_every=LBFGS_CHUNK * 4,
+                display_every=LOOK_EVERY * 2,
                 callbacks=[watcher],
                 verbose=0,
             )
-        if o.lbfgs_steps and not model.stop_training:
-            dde.optimizers.set_LBFGS_options(maxiter=o.lbfgs_steps)
+        if o.steps and not model.stop_training:
+            dde.optimizers.set_LBFGS_options(maxiter=o.steps)
             # set_LBFGS_options leaves the iterations between two callbacks at 1000.
             options = dde.optimizers.LBFGS_options
-            options["iter_per_step"] = min(LBFGS_CHUNK, o.lbfgs_steps)
+            num_looks = -(-o.steps // LOOK_EVERY)
+            options["iter_per_step"] = -(-o.steps // num_looks)
             options["fun_per_step"] = int(1.25 * options["iter_per_step"])
             model.compile("L-BFGS", **settings)
             model.train(callbacks=[watcher], verbose=0)

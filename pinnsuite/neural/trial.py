@@ -227,7 +227,10 @@ class Trial:
 
     def __call__(self, parameters: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """Return the fields at `points` (n, coordinates): (n, fields)."""
-        outputs = self.network(parameters, self.features(points))
+        return self.fields(self.network(parameters, self.features(points)), points)
+
+    def fields(self, outputs: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Return the fields that a network's `outputs` at `points` stand for."""
         forms = self._forms((0,) * len(self.coordinates))(*points.unbind(1))
         fields = []
         for i, (m, exact) in enumerate(zip(self.magnitudes, self.exact, strict=True)):

@@ -40,7 +40,7 @@ CASES = cases()
 )
 def test_a_short_training_comes_close(name, threshold):
     problem = getattr(CASES, name)()
-    solver = DeepXDE(**SMALL, adam_steps=200, lbfgs_steps=300)
+    solver = DeepXDE(**SMALL, adam_steps=200, steps=300)
     solution = solver.solve(problem.without_answer()).require_ok()
     assert CASES.relative_l2(problem, solution) < threshold
     loss = solution.history["loss"]
@@ -58,7 +58,7 @@ def test_the_budget_stops_adam_and_keeps_snapshots():
 
 
 def test_lbfgs_runs_as_many_steps_as_asked_for():
-    solution = DeepXDE(**SMALL, adam_steps=10, lbfgs_steps=60).solve(CASES.poisson())
+    solution = DeepXDE(**SMALL, adam_steps=10, steps=60).solve(CASES.poisson())
     assert 10 + 50 <= solution.details["steps"] <= 10 + 75
 
 
@@ -78,7 +78,7 @@ def state():
     )
 
 before = state()
-DeepXDE(width=4, depth=1, points=20, adam_steps=3, lbfgs_steps=5).solve(poisson())
+DeepXDE(width=4, depth=1, points=20, adam_steps=3, steps=5).solve(poisson())
 for old, new in zip(before, state(), strict=True):
     assert old == new, (old, new)
 """

@@ -79,7 +79,7 @@ def test_its_guess_is_its_size_where_no_value_is_known():
                 points=200,
                 boundary_points=40,
                 adam_steps=200,
-                lbfgs_steps=300,
+                steps=300,
             ),
             marks=pytest.mark.slow,
         ),
