@@ -13,30 +13,35 @@ from pinnsuite.problem import (
 )
 
 
-def helmholtz(k: float = 1.0, a_1: float = 4.0, a_2: float = 4.0) -> Problem:
+def helmholtz(
+    k: float = 1.0, a_1: float = 4.0, a_2: float = 4.0, low: float = -1.0
+) -> Problem:
     """Helmholtz's equation with a source whose solution is a product of sines.
 
-    ∇²u + k² u = (k² - π² (a₁² + a₂²)) sin a₁πx sin a₂πy on [-1, 1]², u given on the
-    boundary by
+    ∇²u + k² u = (k² - π² (a₁² + a₂²)) sin a₁πx sin a₂πy on [l, 1]², l = `low` = -1, u
+    given on the boundary by
 
         u = sin a₁πx sin a₂πy.
 
-    DeepXDE's and PINNacle's "Helmholtz 2D" with k = 1 and a = (4, 4) (in PINNacle's
-    code, not among its 22 cases). With k = 1 the operator is close to the Laplacian.
+    PINNacle's "Helmholtz 2D" with k = 1 and a = (4, 4) (in its code, not among its 22
+    cases); there the operator is close to the Laplacian. The example "Helmholtz
+    equation over a 2D square domain" of DeepXDE with k = 4π, a = (4, 4), l = 0.
 
-    Trap: for k² between eigenvalues of -∇², π² (m² + n²)/4 here, the operator is
+    Trap: for k² between eigenvalues of -∇², π² (m² + n²)/(1 - l)², the operator is
     indefinite: conjugate gradients and multigrid fail, and the error of elements of low
     degree grows like k³ h² (pollution), so that ten points a wave are not enough when
     there are many waves. At an eigenvalue there is no unique solution. Try k = 20.
     """
-    # Eigenfunctions of the square of side 2 have eigenvalues π² (m² + n²)/4.
+    if not low < 1:
+        raise OptionError(f"helmholtz: low is {low!r}; it must be less than 1.")
     x, y = coordinates("x y")
     shares = {m * m + n * n for m in range(1, 200) for n in range(1, 200)}
-    nearest = min(abs(k**2 - float(sp.pi) ** 2 * s / 4) for s in shares)
+    side = 1 - low
+    nearest = min(abs(k**2 - float(sp.pi) ** 2 * s / side**2) for s in shares)
     if k < 0 or nearest < 1e-3 * max(k, 1.0):
         raise OptionError(
             f"helmholtz: k is {k!r}; it must be 0 or more, and k² no eigenvalue π² (m² "
-            "+ n²)/4 of the square, where the solution is not unique."
+            f"+ n²)/{side:g}² of the square, where the solution is not unique."
         )
     u = field_of("u", x, y)
     k, a_1, a_2 = (sp.nsimplify(value) for value in (k, a_1, a_2))
@@ -46,7 +51,7 @@ def helmholtz(k: float = 1.0, a_1: float = 4.0, a_2: float = 4.0) -> Problem:
         name="helmholtz",
         fields=[u],
         equations=[laplacian(u, (x, y)) + k**2 * u - source],
-        domain=Box((x, -1, 1), (y, -1, 1)),
+        domain=Box((x, low, 1), (y, low, 1)),
         conditions=[Dirichlet(u, exact)],
         exact={u: exact},
         source=(

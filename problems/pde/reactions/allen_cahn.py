@@ -2,8 +2,10 @@
 
 import sympy as sp
 
+from pinnsuite.errors import OptionError, unknown_name
 from pinnsuite.problem import (
     D,
+    Dirichlet,
     Initial,
     Interval,
     Ladder,
@@ -15,10 +17,14 @@ from pinnsuite.problem import (
 )
 
 
-def allen_cahn(diffusivity: float = 1e-4, rate: float = 5.0) -> Problem:
-    """Allen-Cahn equation, periodic.
+def allen_cahn(
+    diffusivity: float = 1e-4, rate: float = 5.0, ends: str = "periodic"
+) -> Problem:
+    """Allen-Cahn equation, periodic or with fixed ends.
 
-    u_t = d u_xx + r (u - u³) on (-1, 1), 0 < t ≤ 1, periodic; u(x, 0) = x² cos πx.
+    u_t = d u_xx + r (u - u³) on (-1, 1), 0 < t ≤ 1; u(x, 0) = x² cos πx; periodic, or
+    with `ends = "fixed"` u(±1, t) = -1. The example "Allen-Cahn equation" of DeepXDE
+    has d = 0.001 and fixed ends.
 
     The reaction drives u to ±1; interfaces of width about √(d/r) form between.
 
@@ -29,6 +35,12 @@ def allen_cahn(diffusivity: float = 1e-4, rate: float = 5.0) -> Problem:
     256 nodes. Trap: u = 0 solves the equation too and is unstable, so that a small
     residual early is no small error late.
     """
+    references = {
+        "periodic": Ladder("fourier", {"points": 512, "steps": 400}),
+        "fixed": Ladder("lines", {"points": 801}),
+    }
+    if ends not in references:
+        raise OptionError(unknown_name("ends of 'allen_cahn'", ends, references))
     t, x = coordinates("t x")
     u = field_of("u", t, x)
     return Problem(
@@ -37,8 +49,11 @@ def allen_cahn(diffusivity: float = 1e-4, rate: float = 5.0) -> Problem:
         equations=[D(u, t) - diffusivity * D(u, x, 2) - rate * (u - u**3)],
         domain=Interval(x, -1, 1),
         time=TimeInterval(t, 0, 1),
-        conditions=[Initial(u, x**2 * sp.cos(sp.pi * x)), Periodic(x)],
-        reference=Ladder("fourier", {"points": 512, "steps": 400}),
+        conditions=[
+            Initial(u, x**2 * sp.cos(sp.pi * x)),
+            Periodic(x) if ends == "periodic" else Dirichlet(u, -1),
+        ],
+        reference=references[ends],
         source=(
             "M. Raissi, P. Perdikaris, G. E. Karniadakis, Physics-informed neural "
             "networks, Journal of Computational Physics 378 (2019) 686-707, "
