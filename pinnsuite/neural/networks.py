@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from pinnsuite.neural.taylor import Channels, composed
+from pinnsuite.neural.taylor import Channels
 
 ACTIVATIONS = {"tanh": torch.tanh, "sine": torch.sin}
 """Smooth ones: their derivatives enter the residual."""
@@ -57,31 +57,16 @@ class MLP:
         """Return the outputs (n, sizes[-1]) at `inputs` (n, sizes[0])."""
         function = ACTIVATIONS[self.activation]
         hidden = inputs
-        *inner, last = self._layers(parameters)
+        *inner, last = self.layers(parameters)
         for weight, bias in inner:
             hidden = function(torch.addmm(bias, hidden, weight))
         weight, bias = last
         return torch.addmm(bias, hidden, weight)
 
-    def derivatives(
-        self, parameters: torch.Tensor, inputs: torch.Tensor, kept: Channels
-    ) -> torch.Tensor:
-        """Return outputs and their derivatives from those of the inputs.
-
-        From (channels, n, sizes[0]) to (channels, n, sizes[-1]).
-        """
-        hidden = inputs
-        *inner, last = self._layers(parameters)
-        for weight, bias in inner:
-            z = hidden @ weight
-            hidden = composed(z, bias, self.activation, kept)
-        weight, bias = last
-        outputs = hidden @ weight
-        return torch.cat([outputs[:1] + bias, outputs[1:]])
-
-    def _layers(
+    def layers(
         self, parameters: torch.Tensor
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return views of the vector: weights (inputs, outputs) and biases."""
         lengths = [n for a, b in pairwise(self.sizes) for n in (a * b, b)]
         parts = torch.split(parameters, lengths)
         return [

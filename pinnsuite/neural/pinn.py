@@ -14,22 +14,19 @@ import torch
 
 from pinnsuite.errors import OptionError, unknown_name
 from pinnsuite.neural.networks import ACTIVATIONS
+from pinnsuite.neural.objective import CollocationObjective, Term
 from pinnsuite.neural.optimisers import LimitedMemory, QuasiNewton, SelfScaledBroyden
 from pinnsuite.neural.residual import (
-    Derivatives,
     Place,
     Residual,
-    ReverseMode,
     from_unknown,
     natural_scale,
     residuals,
-    to_unknown,
     values_known,
     why_no_strong_form,
 )
 from pinnsuite.neural.sampling import counts, interior, limits, sample
-from pinnsuite.neural.taylor import channels
-from pinnsuite.neural.trial import Prepared, Trial, exact_conditions, trial
+from pinnsuite.neural.trial import Trial, exact_conditions, trial
 from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.cost import Clock
@@ -273,27 +270,24 @@ class _Training:
             or (exact is not None and isinstance(r.condition, Periodic))
         ]
         self.exact_names = [r.name for r in held]
-        self._residuals: dict[Place, list[Residual]] = {}
-        for r in found:
-            if r not in held:
-                self._residuals.setdefault(r.place, []).append(r)
-        self._sets = {p: self._tensors(*samples[p]) for p in self._residuals}
-        self._channels = {
-            place: channels(
-                [jet for r in here for jet in r.lowered.jets.values()], len(ends)
-            )
-            for place, here in self._residuals.items()
-        }
-        self._prepared: dict[Place, tuple[torch.Tensor, Prepared]] = {}
         guesses = [self._tensor(np.array(u.guess)) for u in problem.unknown_scalars]
         lengths = (ends[:, 1] - ends[:, 0]) / 2
-        self._scales = {
-            r: natural_scale(
-                r, *self._sets[p], guesses, magnitudes, lengths, self._generator
+        weight = {"interior": 1.0, "observed": options.data_weight}
+        terms: dict[Place, list[Term]] = {}
+        sets = {p: (self._tensor(x), self._tensor(d)) for p, (x, d) in samples.items()}
+        for r in found:
+            if r in held:
+                continue
+            scale = natural_scale(
+                r, *sets[r.place], guesses, magnitudes, lengths, self._generator
             )
-            for p, here in self._residuals.items()
-            for r in here
-        }
+            term = Term(r, scale, weight.get(r.place.kind, options.boundary_weight))
+            terms.setdefault(r.place, []).append(term)
+        self.objective = CollocationObjective(
+            self.trial, problem.unknown_scalars, terms
+        )
+        for place in terms:
+            self.objective.put(place, *sets[place])
         weights = self.trial.network.initial(self._generator)
         free = torch.tensor([from_unknown(u) for u in problem.unknown_scalars])
         self.parameters = torch.cat([weights, free.double()]).to(
@@ -318,62 +312,6 @@ class _Training:
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=self._dtype, device=self._device)
 
-    def _tensors(
-        self, points: np.ndarray, data: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        leaf = self._tensor(points).requires_grad_()
-        return leaf, self._tensor(data)
-
-    def _unknowns(self, parameters: torch.Tensor) -> list[torch.Tensor]:
-        free = parameters[self.trial.network.num_parameters :]
-        return [
-            to_unknown(u, p)
-            for u, p in zip(self._problem.unknown_scalars, free.unbind(), strict=True)
-        ]
-
-    def _at(
-        self, place: Place, points: torch.Tensor, data: torch.Tensor, p: torch.Tensor
-    ) -> dict[Residual, torch.Tensor]:
-        """Return the scaled residuals of a place at points."""
-        weights = p[: self.trial.network.num_parameters]
-        derivatives = self._derivatives(place, points, weights)
-        unknowns = self._unknowns(p)
-        return {
-            r: r(points, data, unknowns, derivatives) / self._scales[r]
-            for r in self._residuals[place]
-        }
-
-    def _derivatives(
-        self, place: Place, points: torch.Tensor, weights: torch.Tensor
-    ) -> Derivatives:
-        kept = self._channels[place]
-        if kept is None:
-            return ReverseMode(points, self.trial(weights, points))
-        if points is not self._sets[place][0]:
-            return self.trial.at(points.detach(), kept)(weights)
-        known, prepared = self._prepared.get(place, (None, None))
-        if prepared is None or known is not points:
-            prepared = self.trial.at(points.detach(), kept)
-            self._prepared[place] = points, prepared
-        return prepared(weights)
-
-    def _terms(self, parameters: torch.Tensor) -> dict[Residual, torch.Tensor]:
-        """Return the terms of the loss."""
-        weight = {"interior": 1.0, "observed": self._options.data_weight}
-        return {
-            r: weight.get(place.kind, self._options.boundary_weight)
-            * values.square().mean()
-            for place, (points, data) in self._sets.items()
-            for r, values in self._at(place, points, data, parameters).items()
-        }
-
-    def objective(self, parameters: torch.Tensor) -> tuple[float, torch.Tensor]:
-        """Return the loss and its gradient."""
-        p = parameters.detach().requires_grad_()
-        loss = torch.stack(list(self._terms(p).values())).sum()
-        (gradient,) = torch.autograd.grad(loss, p)
-        return float(loss.detach()), gradient
-
     def run(self, progress: Progress, budget: float | None) -> str:
         """Train, and return what ended it."""
         o = self._options
@@ -386,7 +324,7 @@ class _Training:
             if budget is not None and self._watch.cpu_s >= budget:
                 return "the budget"
             if step < adam_steps:
-                loss, leaf.grad = self.objective(leaf)
+                loss, leaf.grad = self.objective(leaf.detach())
                 if self._is_broken(loss, leaf.detach()):
                     return "a loss that is not finite"
                 adam.step()
@@ -424,7 +362,7 @@ class _Training:
     def _is_broken(self, loss: float, parameters: torch.Tensor) -> bool:
         if math.isfinite(loss):
             return False
-        bad = [r.name for r, v in self._terms(parameters).items() if not v.isfinite()]
+        bad = self.objective.broken(parameters)
         self.trouble = (
             f"The loss is not finite after {len(self.losses)} steps; so are the terms "
             f"{', '.join(bad)}. Lower adam_rate, or check the domain of the functions "
@@ -441,29 +379,31 @@ class _Training:
         if not odds.isfinite().all():
             odds = torch.ones_like(odds)
         chosen = torch.multinomial(odds, n, generator=self._generator).numpy()
-        self._sets[INTERIOR] = self._tensors(pool[chosen], np.zeros((n, 0)))
+        points = self._tensor(pool[chosen])
+        self.objective.put(INTERIOR, points, points[:, :0])
 
     def _size(self, points: np.ndarray) -> torch.Tensor:
         """Return the summed size of the equations' residuals at points: (n,)."""
-        tensors = self._tensors(points, np.zeros((len(points), 0)))
-        values = self._at(INTERIOR, *tensors, self.parameters).values()
-        return torch.stack([v.detach().abs() for v in values]).sum(0).cpu()
+        at = self._tensor(points)
+        values = self.objective.at(INTERIOR, at, at[:, :0], self.parameters).values()
+        return torch.stack([v.abs() for v in values]).sum(0).cpu()
 
     def verdict(self) -> dict[str, float]:
         """Return root mean squares of scaled residuals, at old and at fresh points."""
-        fresh = self._sampled(dict.fromkeys(self._residuals))
+        places = self.objective.terms
+        fresh = self._sampled(dict.fromkeys(places))
 
         def rms(kinds: Sequence[str], *, is_fresh: bool) -> float:
-            squares = [
-                float(v.detach().square().mean())
-                for place in self._residuals
-                if place.kind in kinds
-                for v in self._at(
-                    place,
-                    *(self._tensors(*fresh[place]) if is_fresh else self._sets[place]),
-                    self.parameters,
-                ).values()
-            ]
+            squares = []
+            for place in places:
+                if place.kind in kinds:
+                    x, data = (
+                        map(self._tensor, fresh[place])
+                        if is_fresh
+                        else self.objective.points(place)
+                    )
+                    found = self.objective.at(place, x, data, self.parameters)
+                    squares += [float(v.square().mean()) for v in found.values()]
             return math.sqrt(sum(squares) / len(squares)) if squares else 0.0
 
         conditions = ("initial", "boundary", "periodic")
@@ -493,11 +433,7 @@ class _Training:
 
     def coefficients(self) -> dict[str, float]:
         """Return the unknown coefficients by name."""
-        values = self._unknowns(self.parameters)
-        return {
-            u.symbol.name: float(v)
-            for u, v in zip(self._problem.unknown_scalars, values, strict=True)
-        }
+        return self.objective.coefficients(self.parameters)
 
 
 def evaluator(

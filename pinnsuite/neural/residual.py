@@ -116,6 +116,9 @@ class Residual:
         The expression as algebra.
     function
         Its values: of coordinates, data, unknown coefficients and jets, in this order.
+    partials
+        Its values and, of the same arguments, its derivatives by each unknown
+        coefficient and by each jet.
     """
 
     name: str
@@ -123,6 +126,7 @@ class Residual:
     condition: Any
     lowered: Lowered
     function: Callable[..., list[Any]] = field(repr=False)
+    partials: Callable[..., list[Any]] = field(repr=False)
 
     def __call__(
         self,
@@ -146,19 +150,77 @@ class Residual:
         derivatives
             Of the fields, at the points.
         """
-        # Coordinates enter as numbers: their derivatives were taken symbolically.
-        (value,) = self.function(
-            *points.detach().unbind(1),
-            *data.unbind(1),
-            *unknowns,
-            *(derivatives[jet] for jet in self.lowered.jets.values()),
-        )
-        values = torch.as_tensor(value, dtype=points.dtype, device=points.device)
-        values = values.expand(len(points))
+        (value,) = self.function(*self._arguments(points, data, unknowns, derivatives))
+        values = _full(value, points)
         if self.place.kind == "periodic":
             half = len(values) // 2
             values = values[:half] - values[half:]
         return values
+
+    def linearised(
+        self,
+        points: torch.Tensor,
+        data: torch.Tensor,
+        unknowns: Sequence[torch.Tensor],
+        derivatives: Derivatives,
+    ) -> Linearised:
+        """Return the expression at all points with its partial derivatives.
+
+        At a periodic place these belong to either side; the residual is the difference.
+        """
+        value, *rest = self.partials(
+            *self._arguments(points, data, unknowns, derivatives)
+        )
+        number = len(unknowns)
+        return Linearised(
+            _full(value, points),
+            rest[:number],
+            dict(zip(self.lowered.jets.values(), rest[number:], strict=True)),
+        )
+
+    def _arguments(
+        self,
+        points: torch.Tensor,
+        data: torch.Tensor,
+        unknowns: Sequence[torch.Tensor],
+        derivatives: Derivatives,
+    ) -> list[torch.Tensor]:
+        # Coordinates enter as numbers: their derivatives were taken symbolically.
+        return [
+            *points.detach().unbind(1),
+            *data.unbind(1),
+            *unknowns,
+            *(derivatives[jet] for jet in self.lowered.jets.values()),
+        ]
+
+
+def _full(value: torch.Tensor | float, points: torch.Tensor) -> torch.Tensor:
+    values = torch.as_tensor(value, dtype=points.dtype, device=points.device)
+    return values.expand(len(points))
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """A residual's expression and its partial derivatives at points.
+
+    Attributes
+    ----------
+    values
+        Shape (n,).
+    by_unknown
+        By each unknown coefficient: (n,), or one number for all points.
+    by_jet
+        By each derivative of the fields, likewise.
+    """
+
+    values: torch.Tensor
+    by_unknown: Sequence[torch.Tensor | float]
+    by_jet: Mapping[Jet, torch.Tensor | float]
+
+
+def _partial(expression: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """Return a partial derivative; jumps are differentiated on both sides only."""
+    return sp.diff(expression, symbol).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
 
 
 def residuals(problem: Problem) -> tuple[Residual, ...]:
@@ -188,14 +250,14 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
             if isinstance(expression, Lowered)
             else lower([expression], problem.fields, problem.coordinates)
         )
-        arguments = [
-            *problem.coordinates,
-            *data,
-            *(u.symbol for u in problem.unknown_scalars),
-            *lowered.symbols,
-        ]
-        function = torch_function(arguments, lowered.algebra)
-        found.append(Residual(name, place, condition, lowered, function))
+        free = [*(u.symbol for u in problem.unknown_scalars), *lowered.symbols]
+        arguments = [*problem.coordinates, *data, *free]
+        (value,) = lowered.algebra
+        function = torch_function(arguments, [value])
+        partials = torch_function(
+            arguments, [value, *(_partial(value, s) for s in free)]
+        )
+        found.append(Residual(name, place, condition, lowered, function, partials))
 
     for i, equation in enumerate(problem.equations, 1):
         add(f"equation {i}", Place("interior"), None, equation)

@@ -1,22 +1,26 @@
-"""Derivatives of networks up to second order, carried forward through the layers.
+"""Derivatives of functions of several coordinates, of any order, as arrays of channels.
 
-All derivatives of all outputs come out of one pass, so a system costs hardly more than
-one equation; parameters alone are differentiated backwards.
+A channel holds one derivative at all points. The rules for products and
+compositions act on channels, and their transposes carry gradients back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
-from typing import Any
 
 import torch
 
 from pinnsuite.problem.jets import Jet
 
-ORDER = 2
-"""Highest order of derivatives that is carried."""
+Orders = tuple[int, ...]
+"""Order of differentiation along each coordinate."""
+
+Terms = tuple[tuple[int, int, float], ...]
+"""Products of two channels with a factor: numbers of both, and the factor."""
 
 
 @dataclass(frozen=True)
@@ -27,137 +31,121 @@ class Channels:
     ----------
     orders
         Orders along each coordinate: those of the value, of first derivatives, then of
-        second ones.
+        higher ones.
     """
 
-    orders: tuple[tuple[int, ...], ...]
+    orders: tuple[Orders, ...]
 
     @property
-    def firsts(self) -> tuple[int, ...]:
-        """The numbers of the first derivatives."""
-        return tuple(k for k, a in enumerate(self.orders) if sum(a) == 1)
+    def order(self) -> int:
+        """The highest order."""
+        return sum(self.orders[-1])
 
-    @property
+    @cached_property
+    def number(self) -> Mapping[Orders, int]:
+        """The number of the channel of each derivative."""
+        return {a: k for k, a in enumerate(self.orders)}
+
+    @cached_property
     def seconds(self) -> tuple[tuple[int, int, int], ...]:
         """The numbers of second derivatives and of the two first ones they are of."""
         found = []
         for k, a in enumerate(self.orders):
-            if sum(a) == ORDER:
-                below = [i for i in self.firsts for _ in range(_dot(a, self.orders[i]))]
-                found.append((k, below[0], below[1]))
+            if sum(a) == 2:
+                axes = [axis for axis, n in enumerate(a) for _ in range(n)]
+                i, j = (self.number[_unit(axis, len(a))] for axis in axes)
+                found.append((k, i, j))
+        return tuple(found)
+
+    @cached_property
+    def products(self) -> tuple[Terms, ...]:
+        """Leibniz' rule for each channel: `∂ᵃ(f g) = Σ_{b≤a} C(a, b) ∂ᵇf ∂ᵃ⁻ᵇg`."""
+        return tuple(
+            tuple(
+                (self.number[b], self.number[_minus(a, b)], _binomial(a, b))
+                for b in _below(a)
+            )
+            for a in self.orders
+        )
+
+    @cached_property
+    def chains(self) -> tuple[Terms, ...]:
+        """The chain rule `∂ᵢy = w ∂ᵢz`, differentiated on, for each channel but 0.
+
+        `∂ᵃy = Σ_b C(a - eᵢ, b - eᵢ) ∂ᵇz ∂ᵃ⁻ᵇw` over the b ≤ a with bᵢ > 0, for one i
+        with aᵢ > 0; that with the smallest aᵢ has the fewest terms.
+        """
+        found: list[Terms] = [()]
+        for a in self.orders[1:]:
+            i = min((k for k, n in enumerate(a) if n), key=lambda k: a[k])
+            found.append(
+                tuple(
+                    (
+                        self.number[b],
+                        self.number[_minus(a, b)],
+                        _binomial(a, b) * b[i] / a[i],
+                    )
+                    for b in _below(a)
+                    if b[i]
+                )
+            )
         return tuple(found)
 
 
-def _dot(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    return sum(i * j for i, j in zip(a, b, strict=True))
+def _unit(axis: int, size: int) -> Orders:
+    return tuple(int(k == axis) for k in range(size))
 
 
-def channels(jets: Iterable[Jet], num_coordinates: int) -> Channels | None:
-    """Return the channels that `jets` need; None if one is of higher order than two."""
+def _below(a: Orders) -> Iterable[Orders]:
+    return product(*(range(n + 1) for n in a))
+
+
+def _minus(a: Orders, b: Orders) -> Orders:
+    return tuple(m - n for m, n in zip(a, b, strict=True))
+
+
+def _binomial(a: Orders, b: Orders) -> float:
+    return float(math.prod(map(math.comb, a, b)))
+
+
+def channels(jets: Iterable[Jet], num_coordinates: int) -> Channels:
+    """Return the channels that `jets` need."""
     orders = {(0,) * num_coordinates}
     for jet in jets:
-        if sum(jet.orders) > ORDER:
-            return None
-        orders |= set(product(*(range(k + 1) for k in jet.orders)))
+        orders |= set(_below(jet.orders))
     return Channels(tuple(sorted(orders, key=lambda a: (sum(a), a))))
 
 
-class _Composition(torch.autograd.Function):
-    """An activation applied to values and derivatives.
+Rows = Sequence[torch.Tensor]
+"""Channels one by one."""
 
-    With A = σ(Z), s = σ'(Z), q = σ''(Z): A_i = s Z_i, A_ij = s Z_ij + q Z_i Z_j.
+
+def product_rule(left: Rows, right: Rows, kept: Channels) -> list[torch.Tensor]:
+    """Return the channels of a product of two functions, each (n,)."""
+    rows = []
+    for (b, c, _), *rest in kept.products:
+        row = left[b] * right[c]
+        for b, c, factor in rest:
+            row.addcmul_(left[b], right[c], value=factor)
+        rows.append(row)
+    return rows
+
+
+def product_rule_transposed(
+    left: Rows, cotangents: Mapping[int, torch.Tensor], kept: Channels
+) -> dict[int, torch.Tensor]:
+    """Return the cotangents of the right factor from those of the product.
+
+    By number of the channel; where there is none it is zero.
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any, z: torch.Tensor, bias: torch.Tensor, activation: str, kept: Channels
-    ) -> torch.Tensor:
-        """Return the channels of `σ(z + bias)`, shape of z: (channels, n, width)."""
-        value = z[0] + bias
-        a = torch.empty_like(z)
-        if activation == "tanh":
-            y = torch.tanh(value, out=a[0])
-            s = 1.0 - y * y
-            q = -2.0 * y * s
-        else:
-            q = -torch.sin(value, out=a[0])
-            s = torch.cos(value)
-        for i in kept.firsts:
-            torch.mul(s, z[i], out=a[i])
-        for k, i, j in kept.seconds:
-            torch.mul(q, z[i], out=a[k]).mul_(z[j]).addcmul_(s, z[k])
-        ctx.save_for_backward(z, a, s, q)
-        ctx.activation, ctx.kept = activation, kept
-        return a
-
-    @staticmethod
-    def backward(
-        ctx: Any, g: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, None, None]:
-        """Return the gradients by z and by the bias from that by the result."""
-        z, a, s, q = ctx.saved_tensors
-        out = s * g
-        kept: Channels = ctx.kept
-        by_slope, by_curvature = None, None
-        for i in kept.firsts:
-            by_slope = _plus(by_slope, z[i], g[i])
-        for k, i, j in kept.seconds:
-            by_slope = _plus(by_slope, z[k], g[k])
-            weighted = q * g[k]
-            out[i].addcmul_(weighted, z[j])
-            out[j].addcmul_(weighted, z[i])
-            by_curvature = _plus(by_curvature, z[i] * z[j], g[k])
-        if by_slope is not None:
-            out[0].addcmul_(q, by_slope)
-        if by_curvature is not None:
-            third = s * (6.0 * a[0] * a[0] - 2.0) if ctx.activation == "tanh" else -s
-            out[0].addcmul_(third, by_curvature)
-        return out, out[0].sum(0), None, None
-
-
-def composed(
-    z: torch.Tensor, bias: torch.Tensor, activation: str, kept: Channels
-) -> torch.Tensor:
-    """Return values and derivatives of `σ(z + bias)`: (channels, n, width).
-
-    Parameters
-    ----------
-    activation
-        `tanh` or `sine`.
-    """
-    result: torch.Tensor = _Composition.apply(z, bias, activation, kept)  # type: ignore[no-untyped-call]
+    result: dict[int, torch.Tensor] = {}
+    for k, g in cotangents.items():
+        for b, c, factor in kept.products[k]:
+            if c in result:
+                result[c].addcmul_(left[b], g, value=factor)
+            else:
+                result[c] = factor * left[b] * g
     return result
-
-
-def _plus(
-    total: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor
-) -> torch.Tensor:
-    return left * right if total is None else total.addcmul_(left, right)
-
-
-def product_rule(
-    left: torch.Tensor, right: torch.Tensor, kept: Channels
-) -> torch.Tensor:
-    """Return the channels of a product of two functions: (channels, n)."""
-    rows = [left[0] * right[0]]
-    rows += [left[0] * right[i] + left[i] * right[0] for i in kept.firsts]
-    rows += [
-        left[0] * right[k]
-        + left[i] * right[j]
-        + left[j] * right[i]
-        + left[k] * right[0]
-        for k, i, j in kept.seconds
-    ]
-    return torch.stack(rows)
-
-
-def exponential(z: torch.Tensor, kept: Channels) -> torch.Tensor:
-    """Return the channels of `exp z`: (channels, n)."""
-    value = torch.exp(z[0])
-    rows = [value]
-    rows += [value * z[i] for i in kept.firsts]
-    rows += [value * (z[k] + z[i] * z[j]) for k, i, j in kept.seconds]
-    return torch.stack(rows)
 
 
 class Carried:
@@ -166,16 +154,17 @@ class Carried:
     Parameters
     ----------
     values
-        For each field its channels, (channels, n).
+        For each field its channels, each (n,).
     kept
         What the channels are.
     """
 
-    def __init__(self, values: Iterable[torch.Tensor], kept: Channels) -> None:
+    def __init__(self, values: Iterable[Rows], kept: Channels) -> None:
+        self.kept = kept
         self._values: Mapping[Jet, torch.Tensor] = {
             Jet(i, orders): row
             for i, rows in enumerate(values)
-            for orders, row in zip(kept.orders, rows.unbind(0), strict=True)
+            for orders, row in zip(kept.orders, rows, strict=True)
         }
 
     def __getitem__(self, jet: Jet) -> torch.Tensor:

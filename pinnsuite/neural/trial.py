@@ -11,7 +11,7 @@ SIAM Journal on Numerical Analysis 8 (1971) 158-177, DOI 10.1137/0708019.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,15 +20,22 @@ import numpy as np
 import sympy as sp
 import torch
 
+from pinnsuite.neural.composition import Composition, exponential
 from pinnsuite.neural.networks import MLP, Features
 from pinnsuite.neural.printing import torch_function
+from pinnsuite.neural.propagation import Propagation
 from pinnsuite.neural.residual import Magnitude, Residual
 from pinnsuite.neural.sampling import interior
-from pinnsuite.neural.taylor import Carried, Channels, exponential, product_rule
+from pinnsuite.neural.taylor import (
+    Carried,
+    Channels,
+    product_rule,
+    product_rule_transposed,
+)
 from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
-from pinnsuite.problem.jets import numpy_function
+from pinnsuite.problem.jets import Jet, numpy_function
 
 _ROUGH = (sp.Piecewise, sp.Heaviside, sp.Abs, sp.sign, sp.Max, sp.Min, sp.floor)
 _COMPATIBLE = 1e-10
@@ -296,19 +303,110 @@ class Prepared:
     inputs: torch.Tensor
     forms: torch.Tensor
 
-    def __call__(self, parameters: torch.Tensor) -> Carried:
-        """Return the derivatives of the fields."""
-        outputs = self.trial.network.derivatives(parameters, self.inputs, self.kept)
-        values = []
-        known = zip(self.trial.magnitudes, self.trial.exact, self.forms, strict=True)
+    @cached_property
+    def _rows(self) -> list[tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
+        return [(lift.unbind(0), factor.unbind(0)) for lift, factor in self.forms]
+
+    def propagation(self) -> Propagation:
+        """Return the arrays to compute with, for these and as many other points."""
+        return Propagation(self.trial.network, self.inputs, self.kept)
+
+    def __call__(
+        self, parameters: torch.Tensor, propagation: Propagation | None = None
+    ) -> CarriedBack:
+        """Return the derivatives of the fields.
+
+        Parameters
+        ----------
+        propagation
+            Arrays to compute with; what was computed with them before cannot take
+            gradients back any more.
+        """
+        network = propagation or self.propagation()
+        outputs = network.outputs(self.trial.network.layers(parameters), self.inputs)
+        values: list[Sequence[torch.Tensor]] = []
+        positive: dict[int, Composition] = {}
+        known = zip(self.trial.magnitudes, self.trial.exact, self._rows, strict=True)
         for i, (m, exact, (lift, factor)) in enumerate(known):
             raw = m.spread * outputs[:, :, i]
             if not exact.is_trivial:
-                values.append(lift + product_rule(factor, raw, self.kept))
+                rows = product_rule(factor, raw.unbind(0), self.kept)
+                values.append([a.add_(b) for a, b in zip(rows, lift, strict=True)])
                 continue
-            shifted = torch.cat([raw[:1] + m.centre, raw[1:]])
-            values.append(exponential(shifted, self.kept) if m.is_positive else shifted)
-        return Carried(values, self.kept)
+            raw[0] += m.centre
+            if m.is_positive:
+                positive[i] = exponential(raw, torch.zeros_like(raw), self.kept)
+                positive[i].evaluate()
+                raw = positive[i].values
+            values.append(raw.unbind(0))
+        return CarriedBack(values, self, parameters, network, positive)
+
+
+class CarriedBack(Carried):
+    """Derivatives of the fields that take gradients back to the parameters.
+
+    Parameters
+    ----------
+    values
+        For each field its channels, each (n,).
+    prepared, parameters, network, positive
+        What they were computed from; the exponentials by field.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Sequence[torch.Tensor]],
+        prepared: Prepared,
+        parameters: torch.Tensor,
+        network: Propagation,
+        positive: Mapping[int, Composition],
+    ) -> None:
+        super().__init__(values, prepared.kept)
+        self._prepared, self._network, self._positive = prepared, network, positive
+        self._layers = prepared.trial.network.layers(parameters)
+
+    def add_gradient(
+        self, cotangents: Mapping[Jet, torch.Tensor], into: torch.Tensor
+    ) -> None:
+        """Add to `into` (parameters,) the gradient of `Σ cotangent · value`.
+
+        Parameters
+        ----------
+        cotangents
+            Of some derivatives, each (n,).
+        """
+        outputs = self._of_outputs(cotangents)
+        self._network.add_gradient(
+            self._layers, outputs, self._prepared.trial.network.layers(into)
+        )
+
+    def jacobian(
+        self, cotangents: Mapping[Jet, torch.Tensor], into: torch.Tensor
+    ) -> None:
+        """Write into `into` (n, parameters) the gradient for each point by itself."""
+        self._network.jacobian(self._layers, self._of_outputs(cotangents), into)
+
+    def _of_outputs(self, cotangents: Mapping[Jet, torch.Tensor]) -> torch.Tensor:
+        """Return the cotangent of the network's outputs: (channels, n, fields)."""
+        trial, rows = self._prepared.trial, self._prepared._rows
+        channels, n, _ = self._prepared.inputs.shape
+        result = self._prepared.inputs.new_zeros(channels, n, len(trial.exact))
+        for i, (m, exact) in enumerate(zip(trial.magnitudes, trial.exact, strict=True)):
+            found = {
+                self.kept.number[jet.orders]: g
+                for jet, g in cotangents.items()
+                if jet.field == i
+            }
+            if not exact.is_trivial:
+                found = product_rule_transposed(rows[i][1], found, self.kept)
+            for k, g in found.items():
+                torch.mul(g, m.spread, out=result[k, :, i])
+            if i in self._positive:
+                by_values, by_raw = self._positive[i].cotangent, result[:, :, i].clone()
+                by_values.copy_(by_raw)
+                self._positive[i].pullback(by_raw)
+                result[:, :, i] = by_raw
+        return result
 
 
 def trial(

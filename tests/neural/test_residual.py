@@ -21,7 +21,6 @@ from pinnsuite.neural.residual import (
     why_no_strong_form,
 )
 from pinnsuite.neural.sampling import counts, interior, limits, sample
-from pinnsuite.neural.taylor import channels
 from pinnsuite.neural.trial import exact_conditions, trial
 from pinnsuite.problem import (
     Box,
@@ -46,7 +45,7 @@ from pinnsuite.problem import (
     manufacture,
     normal,
 )
-from pinnsuite.problem.jets import Jet, numpy_function
+from pinnsuite.problem.jets import numpy_function
 
 t, x, y = coordinates("t x y")
 
@@ -440,49 +439,3 @@ def test_a_network_has_the_parameters_that_it_says():
     weights = network.initial(torch.Generator().manual_seed(0))
     assert len(weights) == network.num_parameters == 2 * 7 + 7 + 7 * 7 + 7 + 7 * 3 + 3
     assert network(weights, torch.zeros(4, 2, dtype=weights.dtype)).shape == (4, 3)
-
-
-@pytest.mark.parametrize("activation", ["tanh", "sine"])
-@pytest.mark.parametrize("make", [heat, burgers, kdv, kovasznay, ring, oscillator])
-@pytest.mark.parametrize("is_positive", [False, True])
-def test_derivatives_carried_forward_agree_with_nested_ones(
-    make, activation, is_positive
-):
-    problem = make()
-    size, num_fields = len(problem.coordinates), len(problem.fields)
-    orders = {
-        tuple(a + b for a, b in zip(first, second, strict=True))
-        for first in np.eye(size, dtype=int).tolist()
-        for second in [[0] * size, *np.eye(size, dtype=int).tolist()]
-    }
-    jets = [Jet(i, a) for i in range(num_fields) for a in orders | {(0,) * size}]
-    form = trial(
-        problem,
-        limits(problem),
-        [Magnitude(0.3, 1.7, is_positive)] * num_fields,
-        exact_conditions(problem),
-        (7, 6),
-        activation,
-    )
-    weights = form.network.initial(torch.Generator().manual_seed(2)).requires_grad_()
-    points = torch.tensor(interior(problem, 11, 0))
-    kept = channels(jets, size)
-    assert kept is not None
-    carried = form.at(points, kept)(weights)
-    leaf = points.clone().requires_grad_()
-    nested = ReverseMode(leaf, form(weights, leaf))
-    for jet in jets:
-        expected = nested[jet]
-        torch.testing.assert_close(carried[jet], expected, rtol=1e-10, atol=1e-9)
-        slopes = [
-            torch.autograd.grad(d.cos().sum(), weights, retain_graph=True)[0]
-            for d in (carried[jet], expected)
-        ]
-        torch.testing.assert_close(*slopes, rtol=1e-8, atol=1e-8)
-
-
-def test_only_what_is_needed_is_carried_and_no_third_derivatives():
-    kept = channels([Jet(0, (1, 0)), Jet(1, (0, 2))], 2)
-    assert kept is not None
-    assert kept.orders == ((0, 0), (0, 1), (1, 0), (0, 2))
-    assert channels([Jet(0, (0, 3))], 2) is None
