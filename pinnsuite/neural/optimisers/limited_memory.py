@@ -6,6 +6,11 @@ from collections import deque
 
 import torch
 
+from pinnsuite.neural.optimisers.objective import Objective
+from pinnsuite.neural.optimisers.quasi_newton import QuasiNewton
+
+MEMORY = 100
+
 
 class LimitedMemory:
     """The limited-memory BFGS approximation, O(m n) per step.
@@ -19,7 +24,7 @@ class LimitedMemory:
         The number m of steps that are kept.
     """
 
-    def __init__(self, memory: int = 100) -> None:
+    def __init__(self, memory: int = MEMORY) -> None:
         self._pairs: deque[tuple[torch.Tensor, torch.Tensor, float]] = deque(
             maxlen=memory
         )
@@ -53,3 +58,12 @@ class LimitedMemory:
     def reset(self) -> None:
         """Forget all steps."""
         self._pairs.clear()
+
+
+class LBFGS(QuasiNewton):
+    """The limited-memory BFGS method; see `LimitedMemory`."""
+
+    def __init__(
+        self, objective: Objective, parameters: torch.Tensor, *, memory: int = MEMORY
+    ) -> None:
+        super().__init__(objective, parameters, LimitedMemory(memory))
