@@ -12,6 +12,7 @@ from pinnsuite.neural.optimisers.objective import Objective
 from pinnsuite.neural.optimisers.optimiser import (
     GRADIENT_NOT_FINITE,
     GRADIENT_VANISHES,
+    NO_DESCENT,
     NOT_FINITE,
 )
 
@@ -90,7 +91,7 @@ class LevenbergMarquardt(GaussNewton):
             self._damping = max(self._damping * growth, LEAST_DAMPING)
             if self._is_nielsen:
                 growth *= 2.0
-        return "no descent, however much damping (round-off)"
+        return NO_DESCENT
 
     def _relax(self, gain: float) -> None:
         factor = 0.1

@@ -11,6 +11,7 @@ from pinnsuite.neural.optimisers.objective import Objective
 NOT_FINITE = "the objective is not finite"
 GRADIENT_NOT_FINITE = "the gradient is not finite"
 GRADIENT_VANISHES = "the gradient vanishes"
+NO_DESCENT = "no descent, however short the step (round-off)"
 
 
 class Optimiser(ABC):

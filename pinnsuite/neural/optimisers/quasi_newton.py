@@ -16,6 +16,7 @@ from pinnsuite.neural.optimisers.objective import Objective
 from pinnsuite.neural.optimisers.optimiser import (
     GRADIENT_NOT_FINITE,
     GRADIENT_VANISHES,
+    NO_DESCENT,
     NOT_FINITE,
     Optimiser,
 )
@@ -99,7 +100,7 @@ class QuasiNewton(Optimiser):
         )
         if found is None:
             if self._is_fresh:
-                return "no descent along the gradient (round-off)"
+                return NO_DESCENT
             self._restart()
             return None
         length, value, gradient = found

@@ -11,10 +11,12 @@ from pinnsuite.neural.optimisers.objective import Objective
 from pinnsuite.neural.optimisers.optimiser import (
     GRADIENT_NOT_FINITE,
     GRADIENT_VANISHES,
+    NO_DESCENT,
     NOT_FINITE,
 )
 
 MAX_HALVINGS = 20
+MAX_RAISES = 8
 
 
 class SPRING(GaussNewton):
@@ -25,9 +27,12 @@ class SPRING(GaussNewton):
         φ ← β φ + Jᵀ (JJᵀ + λ)⁻¹ (r - β J φ),   p ← p - η φ
 
     β = 0 is the energy natural gradient (the least-norm Gauss-Newton step) with fixed
-    damping. It is meant for few samples drawn anew before each step. η is halved from 1
-    while the objective falls by it, at most 20 times; if it nowhere descends, φ is
-    forgotten, and without φ the search is over.
+    damping. It is meant for samples drawn anew before each step, fewer than there are
+    parameters. On Poisson's equation (501 parameters, 200 or 400 samples) β = 0.3 was
+    the best of 0, 0.3, 0.6 and 0.9; near jumps, as in Burgers' equation, self-scaled
+    Broyden does better. η is halved from 1 while the objective falls by it, at most 20 times. If it nowhere
+    descends, φ is forgotten for this step and λ raised by 100 until it does, since
+    JᵀJ + λ for large λ gives a short step along the gradient.
 
     Source: G. Goldshlager, N. Abrahamsen, L. Lin, Journal of Computational Physics 516
     (2024) 113351, DOI 10.1016/j.jcp.2024.113351, section 3; for physics-informed
@@ -67,19 +72,17 @@ class SPRING(GaussNewton):
         if not model.gradient.any():
             return GRADIENT_VANISHES
         kept = self._momentum * self._previous
-        change = model.solve(model.residuals - model.jacobian @ kept, self._damping)
-        if change is None:
-            return "JJᵀ + λ is not positive definite: raise the damping"
-        step = kept + change
-        found = self._search(step)
-        if found is None:
-            if not self._previous.any():
-                return "no descent along the natural gradient (round-off)"
-            self._previous = torch.zeros_like(step)
-            return None
-        self._previous = step
-        self._move(*found)
-        return None
+        damping = self._damping
+        for _ in range(MAX_RAISES):
+            change = model.solve(model.residuals - model.jacobian @ kept, damping)
+            found = None if change is None else self._search(kept + change)
+            if change is not None and found is not None:
+                self._previous = kept + change
+                self._move(*found)
+                return None
+            kept = torch.zeros_like(kept)
+            damping *= 100.0
+        return NO_DESCENT
 
     def _search(self, step: torch.Tensor) -> tuple[torch.Tensor, float] | None:
         """Return the first local minimum over η = 1, 1/2, 1/4, …, or None."""

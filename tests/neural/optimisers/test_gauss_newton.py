@@ -225,3 +225,22 @@ def test_unknown_rules_are_refused():
         make_optimiser(
             "levenberg-marquardt", objective, torch.ones(2), damping_rule="none"
         )
+
+
+def test_spring_comes_down_from_where_full_steps_lead_astray():
+    # The Jacobian is all but singular at the start: undamped steps are 1e10 long.
+    def residuals(x):
+        return torch.stack([torch.sin(x[0]) + 2, x[0] + x[1] * x[0] ** 4])
+
+    start = torch.tensor([1.5707, 1e-3], dtype=torch.float64)
+    search = make_optimiser(
+        "spring", SumOfSquares(residuals), start, damping=1e-14, momentum=0.0
+    )
+    values = [search.value]
+    for _ in range(50):
+        if search.step():
+            break
+        values.append(search.value)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.5 * values[0]
+    assert len(values) > 5
