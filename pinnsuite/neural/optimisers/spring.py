@@ -30,7 +30,9 @@ class SPRING(GaussNewton):
     damping. It is meant for samples drawn anew before each step, fewer than there are
     parameters. On Poisson's equation (501 parameters, 200 or 400 samples) β = 0.3 was
     the best of 0, 0.3, 0.6 and 0.9; near jumps, as in Burgers' equation, self-scaled
-    Broyden does better. η is halved from 1 while the objective falls by it, at most 20 times. If it nowhere
+    Broyden does better.
+
+    η is halved from 1 while the objective falls by it, at most 20 times. If it nowhere
     descends, φ is forgotten for this step and λ raised by 100 until it does, since
     JᵀJ + λ for large λ gives a short step along the gradient.
 
