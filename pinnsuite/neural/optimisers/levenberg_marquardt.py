@@ -46,6 +46,8 @@ class LevenbergMarquardt(GaussNewton):
         See `GaussNewton`.
     damping
         μ of the first step; 0 for the Gauss-Newton method as long as it descends.
+        1e-4 halved the time to 1e-4 on Poisson's equation from that of 1e-2; 1e-6 was
+        no faster, and slower on Helmholtz's.
     damping_rule
         `nielsen` or `marquardt`.
     """
@@ -56,7 +58,7 @@ class LevenbergMarquardt(GaussNewton):
         parameters: torch.Tensor,
         *,
         linear_solver: str = "auto",
-        damping: float = 1e-2,
+        damping: float = 1e-4,
         damping_rule: str = "nielsen",
     ) -> None:
         if damping_rule not in DAMPING_RULES:
