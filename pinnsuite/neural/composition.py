@@ -62,9 +62,7 @@ class SecondOrder:
         self._y, self._z, self._g = (a.unbind(0) for a in (self.values, z, cotangent))
         self._derivatives = z[1:], self.values[1:]
         self._squares = torch.empty_like(z[: len(kept.seconds)]).unbind(0)
-        self._slope, self._sum, self._third, self._work = (
-            torch.empty_like(z[0]) for _ in range(4)
-        )
+        self._slope, self._sum, self._work = (torch.empty_like(z[0]) for _ in range(3))
         # The curvature q = σ'' is a multiple of this array: -2 y s, or -y.
         self._curved = torch.empty_like(z[0]) if self._is_tanh else self._y[0]
         self._times = -2.0 if self._is_tanh else -1.0
@@ -87,7 +85,7 @@ class SecondOrder:
 
     def pullback(self, out: torch.Tensor) -> None:
         """Write the cotangent of z into `out`, from that of the values."""
-        z, y, g, s, q = self._z, self._y, self._g, self._slope, self._curved
+        z, g, s, q = self._z, self._g, self._slope, self._curved
         torch.mul(self.cotangent, s, out=out)
         if len(z) == 1:
             return
@@ -98,7 +96,7 @@ class SecondOrder:
         by[0].addcmul_(self._sum, q, value=self._times)
         if not self._seconds:
             return
-        self._sum.zero_()
+        by_curvature = None
         for (k, i, j), square in zip(self._seconds, self._squares, strict=True):
             weighted = torch.mul(q, g[k], out=self._work)
             if i == j:
@@ -106,10 +104,13 @@ class SecondOrder:
             else:
                 by[i].addcmul_(weighted, z[j], value=self._times)
                 by[j].addcmul_(weighted, z[i], value=self._times)
-            self._sum.addcmul_(square, g[k])
-        # σ''' is s (6 y² - 2) for tanh and -s for sine.
+            if by_curvature is None:
+                by_curvature = torch.mul(square, g[k], out=self._sum)
+            else:
+                by_curvature.addcmul_(square, g[k])
+        # The third derivative is s (4 - 6 s) for tanh, as y² = 1 - s, and -s for sine.
         if self._is_tanh:
-            third = torch.mul(y[0], y[0], out=self._third).mul_(6.0).sub_(2.0).mul_(s)
+            third = torch.mul(s, 4.0, out=self._work).addcmul_(s, s, value=-6.0)
             by[0].addcmul_(third, self._sum)
         else:
             by[0].addcmul_(s, self._sum, value=-1.0)

@@ -7,7 +7,7 @@ methods, all by passes written out by hand and over blocks of points that stay i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from pinnsuite.neural.trial import CarriedBack, Prepared, Trial
 from pinnsuite.problem.conditions import Unknown
 from pinnsuite.problem.jets import Jet
 
-BLOCK = 500
+BLOCK = 1000
 """Points that are worked on at once, so that a layer's arrays stay in cache."""
 
 
@@ -44,25 +44,29 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Points of one place that are worked on at once; rows are its residuals' share.
+    """Points of one place that are worked on at once.
 
     Attributes
     ----------
-    share
-        One over the number of residuals of each term at the whole place.
+    arrays
+        To compute with, shared by blocks of as many points.
     """
 
     terms: Sequence[Term]
     points: torch.Tensor
     data: torch.Tensor
     prepared: Prepared
-    share: float
+    arrays: Propagation
     is_periodic: bool
 
     @property
     def num_rows(self) -> int:
         """The number of each term's residuals."""
         return len(self.points) // (2 if self.is_periodic else 1)
+
+    def carried(self, weights: torch.Tensor) -> CarriedBack:
+        """Return the derivatives of the fields at the points."""
+        return self.prepared(weights, self.arrays)
 
 
 class CollocationObjective:
@@ -79,6 +83,8 @@ class CollocationObjective:
         Coefficients to be found.
     terms
         By the place where they are taken.
+    batch
+        Points of each place that `draw` chooses; None: no choice.
     """
 
     def __init__(
@@ -86,8 +92,10 @@ class CollocationObjective:
         trial: Trial,
         unknowns: Sequence[Unknown],
         terms: Mapping[Place, Sequence[Term]],
+        batch: int | None = None,
     ) -> None:
         self._trial, self._unknowns, self.terms = trial, unknowns, terms
+        self._size = batch or BLOCK
         self._kept: dict[Place, Channels] = {
             place: channels(
                 [jet for t in here for jet in t.residual.lowered.jets.values()],
@@ -97,12 +105,27 @@ class CollocationObjective:
         }
         self._sets: dict[Place, tuple[torch.Tensor, torch.Tensor]] = {}
         self._blocks: dict[Place, list[_Block]] = {}
+        self._chosen: dict[Place, list[_Block]] = {}
         self._arrays: dict[tuple[Channels, int], Propagation] = {}
 
     def put(self, place: Place, points: torch.Tensor, data: torch.Tensor) -> None:
         """Take the residuals of a place at these points from now on."""
         self._sets[place] = points, data
         self._blocks[place] = list(self._cut(place, points, data))
+        self._chosen[place] = self._blocks[place]
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        """Choose a batch of each place's points, or all of them again.
+
+        The points of a batch follow each other, in an order without meaning: that of a
+        Sobol sequence or of a random draw.
+        """
+        for place, blocks in self._blocks.items():
+            if generator is None:
+                self._chosen[place] = blocks
+            else:
+                k = int(torch.randint(len(blocks), (), generator=generator))
+                self._chosen[place] = blocks[k : k + 1]
 
     def points(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the points of a place and their data, as they were put."""
@@ -113,17 +136,20 @@ class CollocationObjective:
     ) -> Iterator[_Block]:
         is_periodic = place.kind == "periodic"
         n = len(points) // (2 if is_periodic else 1)
-        for start in range(0, n, BLOCK):
-            rows = torch.arange(start, min(start + BLOCK, n))
+        for start in range(0, n, self._size):
+            rows = torch.arange(start, min(start + self._size, n))
             if is_periodic:
                 rows = torch.cat([rows, rows + n])
             x, kept = points[rows], self._kept[place]
+            prepared = self._trial.at(x, kept)
+            if (key := (kept, len(rows))) not in self._arrays:
+                self._arrays[key] = prepared.propagation()
             yield _Block(
                 self.terms[place],
                 x,
                 data[rows],
-                self._trial.at(x, kept),
-                1.0 / n,
+                prepared,
+                self._arrays[key],
                 is_periodic,
             )
 
@@ -133,18 +159,20 @@ class CollocationObjective:
         weights, _, known, slopes = self._split(parameters)
         by_weights, by_unknowns = gradient.tensor_split([len(weights)])
         with torch.no_grad():
-            for block in self._all():
-                carried = self._carried(block, weights)
+            for block, share in self._all():
+                carried = block.carried(weights)
                 cotangents: dict[Jet, torch.Tensor] = {}
                 for term, at in _linearised(block, known, carried):
-                    row, factor = _row(block, term, at)
+                    row, factor = _row(block, share, term, at)
                     value += float(row @ row)
                     seed = (2.0 * factor) * row
                     if block.is_periodic:
                         seed = torch.cat([seed, -seed])
                     for jet, partial in at.by_jet.items():
                         g = seed * partial
-                        cotangents[jet] = g + cotangents.get(jet, 0.0)
+                        if jet in cotangents:
+                            g += cotangents[jet]
+                        cotangents[jet] = g
                     for k, partial in enumerate(at.by_unknown):
                         by_unknowns[k] += slopes[k] * (seed * partial).sum()
                 carried.add_gradient(cotangents, by_weights)
@@ -155,26 +183,26 @@ class CollocationObjective:
         weights, _, known, _ = self._split(parameters)
         rows = []
         with torch.no_grad():
-            for block in self._all():
-                carried = self._carried(block, weights)
+            for block, share in self._all():
+                carried = block.carried(weights)
                 for term in block.terms:
                     r = term.residual(block.points, block.data, known, carried)
-                    rows.append(_factor(block, term) * r)
+                    rows.append(_factor(share, term) * r)
         return torch.cat(rows)
 
     def jacobian(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the weighted residuals and their derivatives: (m,), (m, n)."""
         weights, _, known, slopes = self._split(parameters)
-        number = sum(len(b.terms) * b.num_rows for b in self._all())
+        number = sum(len(b.terms) * b.num_rows for b, _ in self._all())
         r = parameters.new_empty(number)
         jacobian = parameters.new_empty(number, len(parameters))
         start = 0
         with torch.no_grad():
-            for block in self._all():
-                carried = self._carried(block, weights)
+            for block, share in self._all():
+                carried = block.carried(weights)
                 for term, at in _linearised(block, known, carried):
                     end = start + block.num_rows
-                    row, factor = _row(block, term, at)
+                    row, factor = _row(block, share, term, at)
                     r[start:end] = row
                     seed = row.new_full((len(block.points),), factor)
                     into = whole = jacobian[start:end]
@@ -190,27 +218,27 @@ class CollocationObjective:
                     start = end
         return r, jacobian
 
-    def _carried(self, block: _Block, weights: torch.Tensor) -> CarriedBack:
-        key = (block.prepared.kept, len(block.points))
-        if key not in self._arrays:
-            self._arrays[key] = block.prepared.propagation()
-        return block.prepared(weights, self._arrays[key])
-
     def at(
         self,
         place: Place,
         points: torch.Tensor,
         data: torch.Tensor,
         parameters: torch.Tensor,
+        quantity: Callable[..., torch.Tensor] = Residual.__call__,
     ) -> dict[Residual, torch.Tensor]:
-        """Return the residuals of a place in units of their scale, at any points."""
+        """Return the residuals of a place in units of their scale, at any points.
+
+        Or another `quantity` of theirs, as `Residual.magnitude`.
+        """
         weights, _, known, _ = self._split(parameters)
         parts: list[list[torch.Tensor]] = [[] for _ in self.terms[place]]
         with torch.no_grad():
             for block in self._cut(place, points, data):
-                carried = self._carried(block, weights)
+                carried = block.carried(weights)
                 for term, values in zip(block.terms, parts, strict=True):
-                    r = term.residual(block.points, block.data, known, carried)
+                    r = quantity(
+                        term.residual, block.points, block.data, known, carried
+                    )
                     values.append(r / term.scale)
         return {
             term.residual: torch.cat(values)
@@ -223,10 +251,10 @@ class CollocationObjective:
         with torch.no_grad():
             found = {
                 term.residual.name: None
-                for block in self._all()
+                for block, _ in self._all()
                 for term in block.terms
                 if not term.residual(
-                    block.points, block.data, known, self._carried(block, weights)
+                    block.points, block.data, known, block.carried(weights)
                 )
                 .isfinite()
                 .all()
@@ -240,9 +268,12 @@ class CollocationObjective:
             u.symbol.name: float(v) for u, v in zip(self._unknowns, known, strict=True)
         }
 
-    def _all(self) -> Iterator[_Block]:
-        for blocks in self._blocks.values():
-            yield from blocks
+    def _all(self) -> Iterator[tuple[_Block, float]]:
+        """Give the chosen blocks and one over the number of rows of their place."""
+        for blocks in self._chosen.values():
+            share = 1.0 / sum(b.num_rows for b in blocks)
+            for block in blocks:
+                yield block, share
 
     def _split(
         self, parameters: torch.Tensor
@@ -259,13 +290,15 @@ class CollocationObjective:
         return weights, free, known, slopes
 
 
-def _factor(block: _Block, term: Term) -> float:
-    return math.sqrt(term.weight * block.share) / term.scale
+def _factor(share: float, term: Term) -> float:
+    return math.sqrt(term.weight * share) / term.scale
 
 
-def _row(block: _Block, term: Term, at: Linearised) -> tuple[torch.Tensor, float]:
+def _row(
+    block: _Block, share: float, term: Term, at: Linearised
+) -> tuple[torch.Tensor, float]:
     """Return the weighted residuals of a term and the factor that weighs them."""
-    factor, values = _factor(block, term), at.values
+    factor, values = _factor(share, term), at.values
     if block.is_periodic:
         low, high = values.chunk(2)
         values = low - high

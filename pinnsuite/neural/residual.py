@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -51,6 +52,9 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".strip()
+
+
+INTERIOR = Place("interior")
 
 
 @runtime_checkable
@@ -114,17 +118,19 @@ class Residual:
         The condition that it is from; None for an equation.
     lowered
         The expression as algebra.
+    arguments
+        Coordinates, data, unknown coefficients and jets, in this order.
     function
-        Its values: of coordinates, data, unknown coefficients and jets, in this order.
+        Its values, of the arguments.
     partials
-        Its values and, of the same arguments, its derivatives by each unknown
-        coefficient and by each jet.
+        Its values, and its derivatives by each unknown coefficient and by each jet.
     """
 
     name: str
     place: Place
     condition: Any
     lowered: Lowered
+    arguments: Sequence[sp.Symbol] = field(repr=False)
     function: Callable[..., list[Any]] = field(repr=False)
     partials: Callable[..., list[Any]] = field(repr=False)
 
@@ -177,6 +183,36 @@ class Residual:
             rest[:number],
             dict(zip(self.lowered.jets.values(), rest[number:], strict=True)),
         )
+
+    def magnitude(
+        self,
+        points: torch.Tensor,
+        data: torch.Tensor,
+        unknowns: Sequence[torch.Tensor],
+        derivatives: Derivatives,
+    ) -> torch.Tensor:
+        """Return the sum of the absolute values of the expression's terms: (n,)."""
+        values = self._sizes(*self._arguments(points, data, unknowns, derivatives))
+        return sum((_full(v, points).abs() for v in values), torch.zeros(()))
+
+    @property
+    def num_terms(self) -> int:
+        """The number of terms that can balance each other."""
+        return len(self._terms)
+
+    @cached_property
+    def _terms(self) -> tuple[sp.Expr, ...]:
+        """The terms with derivatives of the fields, and the sum of all others."""
+        (expression,) = self.lowered.algebra
+        source, rest = sp.expand(expression).as_independent(
+            *self.lowered.symbols, as_Add=True
+        )
+        terms = sp.Add.make_args(rest)
+        return terms if source == 0 else (source, *terms)
+
+    @cached_property
+    def _sizes(self) -> Callable[..., list[Any]]:
+        return torch_function(self.arguments, self._terms)
 
     def _arguments(
         self,
@@ -257,7 +293,9 @@ def residuals(problem: Problem) -> tuple[Residual, ...]:
         partials = torch_function(
             arguments, [value, *(_partial(value, s) for s in free)]
         )
-        found.append(Residual(name, place, condition, lowered, function, partials))
+        found.append(
+            Residual(name, place, condition, lowered, arguments, function, partials)
+        )
 
     for i, equation in enumerate(problem.equations, 1):
         add(f"equation {i}", Place("interior"), None, equation)

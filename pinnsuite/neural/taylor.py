@@ -120,32 +120,16 @@ Rows = Sequence[torch.Tensor]
 """Channels one by one."""
 
 
-def product_rule(left: Rows, right: Rows, kept: Channels) -> list[torch.Tensor]:
-    """Return the channels of a product of two functions, each (n,)."""
-    rows = []
-    for (b, c, _), *rest in kept.products:
-        row = left[b] * right[c]
-        for b, c, factor in rest:
-            row.addcmul_(left[b], right[c], value=factor)
-        rows.append(row)
-    return rows
+def product_matrix(left: torch.Tensor, kept: Channels) -> torch.Tensor:
+    """Return the matrix that takes the channels of f to those of a product `left f`.
 
-
-def product_rule_transposed(
-    left: Rows, cotangents: Mapping[int, torch.Tensor], kept: Channels
-) -> dict[int, torch.Tensor]:
-    """Return the cotangents of the right factor from those of the product.
-
-    By number of the channel; where there is none it is zero.
+    From (channels, n) to (channels, channels, n): one matrix for each point.
     """
-    result: dict[int, torch.Tensor] = {}
-    for k, g in cotangents.items():
-        for b, c, factor in kept.products[k]:
-            if c in result:
-                result[c].addcmul_(left[b], g, value=factor)
-            else:
-                result[c] = factor * left[b] * g
-    return result
+    matrix = left.new_zeros(len(left), *left.shape)
+    for k, terms in enumerate(kept.products):
+        for b, c, factor in terms:
+            matrix[k, c] = factor * left[b]
+    return matrix
 
 
 class Carried:

@@ -26,12 +26,7 @@ from pinnsuite.neural.printing import torch_function
 from pinnsuite.neural.propagation import Propagation
 from pinnsuite.neural.residual import Magnitude, Residual
 from pinnsuite.neural.sampling import interior
-from pinnsuite.neural.taylor import (
-    Carried,
-    Channels,
-    product_rule,
-    product_rule_transposed,
-)
+from pinnsuite.neural.taylor import Carried, Channels, product_matrix
 from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
@@ -304,8 +299,20 @@ class Prepared:
     forms: torch.Tensor
 
     @cached_property
-    def _rows(self) -> list[tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
-        return [(lift.unbind(0), factor.unbind(0)) for lift, factor in self.forms]
+    def _affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What takes the network's channels to those of the fields.
+
+        Matrices (fields, channels, channels, n) and what is added to their products.
+        """
+        lifts, factors = self.forms[:, 0].clone(), self.forms[:, 1].clone()
+        for i, (m, exact) in enumerate(
+            zip(self.trial.magnitudes, self.trial.exact, strict=True)
+        ):
+            factors[i] *= m.spread
+            if exact.is_trivial:
+                lifts[i, 0] += m.centre
+        matrices = [product_matrix(f, self.kept) for f in factors]
+        return torch.stack(matrices), lifts
 
     def propagation(self) -> Propagation:
         """Return the arrays to compute with, for these and as many other points."""
@@ -324,22 +331,26 @@ class Prepared:
         """
         network = propagation or self.propagation()
         outputs = network.outputs(self.trial.network.layers(parameters), self.inputs)
-        values: list[Sequence[torch.Tensor]] = []
-        positive: dict[int, Composition] = {}
-        known = zip(self.trial.magnitudes, self.trial.exact, self._rows, strict=True)
-        for i, (m, exact, (lift, factor)) in enumerate(known):
-            raw = m.spread * outputs[:, :, i]
-            if not exact.is_trivial:
-                rows = product_rule(factor, raw.unbind(0), self.kept)
-                values.append([a.add_(b) for a, b in zip(rows, lift, strict=True)])
-                continue
-            raw[0] += m.centre
+        matrices, lifts = self._affine
+        # (fields, 1, channels, n): each field's channels beside every row.
+        raw = outputs.permute(2, 0, 1).unsqueeze(1)
+        values = torch.mul(matrices, raw).sum(2).add_(lifts)
+        positive = {}
+        for i, m in enumerate(self.trial.magnitudes):
             if m.is_positive:
-                positive[i] = exponential(raw, torch.zeros_like(raw), self.kept)
+                z = values[i].clone()
+                positive[i] = exponential(z, torch.zeros_like(z), self.kept)
                 positive[i].evaluate()
-                raw = positive[i].values
-            values.append(raw.unbind(0))
+                values[i] = positive[i].values
         return CarriedBack(values, self, parameters, network, positive)
+
+    def to_outputs(self, cotangent: torch.Tensor) -> torch.Tensor:
+        """Return the cotangent of the network's outputs, (channels, n, fields).
+
+        From that of the fields before exponentials: (fields, channels, n).
+        """
+        matrices, _ = self._affine
+        return torch.mul(matrices, cotangent.unsqueeze(2)).sum(1).permute(1, 2, 0)
 
 
 class CarriedBack(Carried):
@@ -348,22 +359,23 @@ class CarriedBack(Carried):
     Parameters
     ----------
     values
-        For each field its channels, each (n,).
+        Shape (fields, channels, n).
     prepared, parameters, network, positive
         What they were computed from; the exponentials by field.
     """
 
     def __init__(
         self,
-        values: Sequence[Sequence[torch.Tensor]],
+        values: torch.Tensor,
         prepared: Prepared,
         parameters: torch.Tensor,
         network: Propagation,
         positive: Mapping[int, Composition],
     ) -> None:
-        super().__init__(values, prepared.kept)
+        super().__init__([rows.unbind(0) for rows in values], prepared.kept)
         self._prepared, self._network, self._positive = prepared, network, positive
         self._layers = prepared.trial.network.layers(parameters)
+        self._shape = values.shape
 
     def add_gradient(
         self, cotangents: Mapping[Jet, torch.Tensor], into: torch.Tensor
@@ -388,25 +400,13 @@ class CarriedBack(Carried):
 
     def _of_outputs(self, cotangents: Mapping[Jet, torch.Tensor]) -> torch.Tensor:
         """Return the cotangent of the network's outputs: (channels, n, fields)."""
-        trial, rows = self._prepared.trial, self._prepared._rows
-        channels, n, _ = self._prepared.inputs.shape
-        result = self._prepared.inputs.new_zeros(channels, n, len(trial.exact))
-        for i, (m, exact) in enumerate(zip(trial.magnitudes, trial.exact, strict=True)):
-            found = {
-                self.kept.number[jet.orders]: g
-                for jet, g in cotangents.items()
-                if jet.field == i
-            }
-            if not exact.is_trivial:
-                found = product_rule_transposed(rows[i][1], found, self.kept)
-            for k, g in found.items():
-                torch.mul(g, m.spread, out=result[k, :, i])
-            if i in self._positive:
-                by_values, by_raw = self._positive[i].cotangent, result[:, :, i].clone()
-                by_values.copy_(by_raw)
-                self._positive[i].pullback(by_raw)
-                result[:, :, i] = by_raw
-        return result
+        by_values = self._prepared.inputs.new_zeros(self._shape)
+        for jet, g in cotangents.items():
+            by_values[jet.field, self.kept.number[jet.orders]] = g
+        for i, composed in self._positive.items():
+            composed.cotangent.copy_(by_values[i])
+            composed.pullback(by_values[i])
+        return self._prepared.to_outputs(by_values).contiguous()
 
 
 def trial(
