@@ -6,49 +6,33 @@ and training are DeepXDE's.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import sympy as sp
 import torch
 
+from pinnsuite.neural.as_found import environment_as_found
 from pinnsuite.neural.deepxde_session import session
+from pinnsuite.neural.formulation import (
+    Formulation,
+    FormulationOptions,
+    Raw,
+    formulate,
+)
 from pinnsuite.neural.networks import Features
-from pinnsuite.neural.pinn import (
-    DTYPES,
-    FIRST_SNAPSHOT,
-    INTERIOR,
-    SNAPSHOT_RATIO,
-    Stopwatch,
-    at_least,
-    choice,
-    evaluator,
-    positive,
-)
-from pinnsuite.neural.residual import (
-    Magnitude,
-    Place,
-    Residual,
-    from_unknown,
-    natural_scale,
-    residuals,
-    to_unknown,
-    values_known,
-    why_no_strong_form,
-)
-from pinnsuite.neural.sampling import counts, limits, sample
-from pinnsuite.neural.trial import Exact, exact_conditions, trial
-from pinnsuite.problem.conditions import Periodic
+from pinnsuite.neural.optimisers.torch_optimiser import STEPS_PER_CALL, TorchOptimiser
+from pinnsuite.neural.option import DTYPES, at_least, choice
+from pinnsuite.neural.residual import INTERIOR, Residual, residuals, why_no_strong_form
+from pinnsuite.neural.sampling import limits
+from pinnsuite.neural.snapshot import evaluator
+from pinnsuite.neural.watch import Watch
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import Jet
 from pinnsuite.solution.cost import Clock
-from pinnsuite.solution.solution import Evaluator, Snapshot, Solution, Status, failed
-from pinnsuite.solution.support import common_support
+from pinnsuite.solution.solution import Evaluator, Solution
 from pinnsuite.solver import Progress, require_supported, silent
 
 LOOK_EVERY = 50
@@ -56,95 +40,47 @@ LOOK_EVERY = 50
 ACTIVATIONS = {"tanh": "tanh", "sine": "sin"}
 """Our names and DeepXDE's."""
 INITIALISERS = {"glorot_normal": "Glorot normal", "glorot_uniform": "Glorot uniform"}
-OPTIMISERS = ("lbfgs",)
+OPTIMISERS = ("lbfgs", "ssbroyden")
 
 
 @dataclass(frozen=True)
-class DeepXDE:
+class DeepXDE(FormulationOptions):
     """A network trained by DeepXDE: its Adam, then its L-BFGS.
 
     A fully connected network and full batches of fixed points. The defaults are what
     its documentation advises: all conditions in the loss, float64 for L-BFGS, inputs
     scaled to [-1, 1], outputs and loss terms scaled to order one. Its examples do
     without some of this: `scaling = "off"` and `dtype = "float32"` are theirs, and some
-    build conditions in.
+    build conditions in. What DeepXDE calls `num_domain`, `num_boundary` and
+    `num_initial` are all points of the equations, and `points` is their sum.
 
     Source: L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63 (2021) 208-228,
     DOI 10.1137/19M1274067.
 
     Attributes
     ----------
-    width, depth
-        Neurons a hidden layer, and hidden layers.
-    activation
-        `tanh` or `sine`.
     initialiser
         Of the weights: `glorot_normal` or `glorot_uniform`; biases start at zero.
     sine_features
         The number n of features sin z, sin 2z, … sin nz that a network gets of each
         input z beside it.
-    points, boundary_points, initial_points
-        Inside, on all boundaries together, and at the start (None: as many as on the
-        boundaries). What DeepXDE calls `num_domain`, `num_boundary` and `num_initial`
-        are all points of the equations, and their sum is what `points` is here.
-    adam_steps, adam_rate
-        Steps and step size of Adam.
     optimiser
-        What follows it: `lbfgs`.
-    steps
-        Largest number of iterations of `optimiser`.
-    scaling
-        `auto` scales inputs to [-1, 1], and outputs and terms of the loss by their
-        natural sizes. `off` leaves them as they are: raw coordinates, raw outputs,
-        unknown coefficients that are the trained variables themselves, whose limits are
-        not imposed.
-    hard_conditions
-        `auto` builds Dirichlet values on sides of boxes and initial values in where
-        they fit, as `PINN` does, and with scaled inputs periodicity; unscaled, the
-        factor is the bare product of the distances to the sides, x (1 - x). `off`
-        leaves all to the loss.
-    boundary_weight
-        Weight of the conditions and measurements in the loss.
-    dtype, device
-        `float64` or `float32`, and where to compute, as torch names it.
-    seed
-        Of the initial weights and of all points.
+        What follows Adam: DeepXDE's `lbfgs`, or this package's `ssbroyden` (dense, up
+        to about 3000 parameters) handed over as the torch.optim.Optimizer that it
+        takes, which tells its engine and its optimiser apart.
+
+    The other options are those of `FormulationOptions`.
     """
 
-    family: ClassVar[str] = "pinn"
-
-    width: int = 20
-    depth: int = 3
-    activation: str = "tanh"
     initialiser: str = "glorot_normal"
     sine_features: int = 0
-    points: int = 2000
-    boundary_points: int = 400
-    initial_points: int | None = None
-    adam_steps: int = 5000
-    adam_rate: float = 1e-3
     optimiser: str = "lbfgs"
-    steps: int = 5000
-    scaling: str = "auto"
-    hard_conditions: str = "off"
-    boundary_weight: float = 1.0
-    dtype: str = "float64"
-    device: str = "cpu"
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth", "points", "boundary_points", "initial_points"):
-            at_least(self, name, 1)
-        for name in ("sine_features", "adam_steps", "steps", "seed"):
-            at_least(self, name, 0)
-        for name in ("adam_rate", "boundary_weight"):
-            positive(self, name)
-        choice(self, "activation", ACTIVATIONS)
+        super().__post_init__()
+        at_least(self, "sine_features", 0)
         choice(self, "initialiser", INITIALISERS)
         choice(self, "optimiser", OPTIMISERS)
-        choice(self, "scaling", ("auto", "off"))
-        choice(self, "hard_conditions", ("auto", "off"))
-        choice(self, "dtype", DTYPES)
 
     def why_not(self, problem: Problem) -> str | None:
         """Say which part of `problem` is out of reach, or None."""
@@ -174,7 +110,7 @@ class DeepXDE:
             If `why_not` speaks.
         """
         require_supported(self, problem)
-        with _environment_as_found():
+        with environment_as_found():
             return self._solve(problem, progress, budget)
 
     def _solve(
@@ -186,56 +122,15 @@ class DeepXDE:
         # Importing is nobody's training time.
         with clock.phase("compile"), session():
             pass
-        watch = Stopwatch()
+        watch = Watch(self.adam_steps + self.steps, budget, progress)
         with session(dtype=self.dtype, device=self.device, seed=self.seed) as dde:
             with clock.phase("setup"):
-                run = _Run(self, problem, found, dde, watch)
+                run = _Run(self, formulate(problem, found, self), dde)
             with clock.phase("train"):
-                run.train(progress, budget)
-        details = {
-            "dofs": run.num_parameters,
-            "steps": run.steps,
-            "stop_reason": run.stop_reason,
-            "exact_conditions": run.exact_names,
-        }
-        history = {name: np.array(series) for name, series in run.history.items()}
-        if run.trouble:
-            return failed(
-                Status.NAN,
-                run.trouble,
-                cost=clock.cost(),
-                history=history,
-                snapshots=run.snapshots,
-                details=details,
+                run.train(watch)
+            return watch.solution(
+                problem, clock, run.evaluator(), run.coefficients(), run.details
             )
-        evaluate = run.evaluator()
-        support = common_support(problem)
-        with clock.phase("infer"):
-            values = evaluate(support.points)
-        return Solution(
-            support=support,
-            fields={n: v.reshape(support.shape) for n, v in values.items()},
-            message=f"loss {run.loss:.1e} after {run.steps} steps; stopped by "
-            f"{run.stop_reason}",
-            evaluator=evaluate,
-            coefficients=run.coefficients(),
-            cost=clock.cost(),
-            history=history,
-            snapshots=run.snapshots,
-            details=details,
-        )
-
-
-@contextlib.contextmanager
-def _environment_as_found() -> Iterator[None]:
-    # scikit-learn and torch's optimisers, once used, set variables of their own.
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 class _Derivatives:
@@ -273,22 +168,10 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """The coordinates as they are."""
-
-    size: int
-    periodic: tuple[int, ...] = ()
-
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """Return the points."""
-        return points
-
-
-@dataclass(frozen=True)
 class _WithSines:
     """Features z with sin z, sin 2z, … sin nz behind them."""
 
-    features: Features | _Raw
+    features: Features | Raw
     number: int
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
@@ -297,128 +180,36 @@ class _WithSines:
         return torch.cat([z, *(torch.sin(k * z) for k in range(1, self.number + 1))], 1)
 
 
-def _with_bare_factor(exact: Exact, problem: Problem) -> Exact:
-    """Return `exact` with the product of the distances to the sides as its factor."""
-    leading = sp.LC(sp.expand(exact.factor), *problem.coordinates)
-    return replace(exact, factor=exact.factor / abs(leading))
-
-
 class _Run:
     """One model of DeepXDE and its training."""
 
-    def __init__(
-        self,
-        options: DeepXDE,
-        problem: Problem,
-        found: Sequence[Residual],
-        dde: Any,
-        watch: Stopwatch,
-    ) -> None:
-        self._options, self._problem = options, problem
-        self._dde, self._watch = dde, watch
+    def __init__(self, options: DeepXDE, formulation: Formulation, dde: Any) -> None:
+        self._options, self._formulation, self._dde = options, formulation, dde
         self._dtype = DTYPES[options.dtype]
         self._device = torch.device(options.device)
-        self.snapshots: list[Snapshot] = []
-        self.history: dict[str, list[float]] = {"step": [], "loss": []}
-        self.steps, self.loss = 0, math.nan
-        self.stop_reason, self.trouble = "the number of steps", ""
-        seeds = np.random.default_rng(options.seed)
-        o = options
-        number = counts(
-            problem,
-            dict.fromkeys(r.place for r in found),
-            o.points,
-            o.boundary_points,
-            o.initial_points or o.boundary_points,
-        )
-        samples = {
-            p: sample(problem, p, n, int(seeds.integers(1 << 31)))
-            for p, n in number.items()
-        }
-        is_scaled = o.scaling == "auto"
-        magnitudes = (
-            values_known(problem, samples, found)
-            if is_scaled
-            else [Magnitude()] * len(problem.fields)
-        )
-        exact = exact_conditions(problem) if o.hard_conditions == "auto" else None
-        if exact is not None and not is_scaled:
-            exact = [_with_bare_factor(e, problem) for e in exact]
-        ends = limits(problem)
-        # Its network is left aside for DeepXDE's.
-        fields = trial(
-            problem, ends, magnitudes, exact, [o.width] * o.depth, o.activation
-        )
-        features = fields.features if is_scaled else _Raw(len(ends))
-        held = [
-            r
-            for r in found
-            if any(e.holds(r) for e in fields.exact)
-            or (features.periodic and isinstance(r.condition, Periodic))
-        ]
-        self.exact_names = [r.name for r in held]
-        self._residuals = [r for r in found if r not in held]
-        self._weights = [
-            1.0 if r.place == INTERIOR else o.boundary_weight for r in self._residuals
-        ]
-        if is_scaled:
-            scales = self._scales(samples, magnitudes, ends)
-            self._weights = [
-                w / s**2 for w, s in zip(self._weights, scales, strict=True)
-            ]
-        self._variables = [
-            dde.Variable(from_unknown(u) if is_scaled else u.guess)
-            for u in problem.unknown_scalars
-        ]
-        inputs = features.size * (1 + o.sine_features)
-        sizes = [inputs, *([o.width] * o.depth), len(problem.fields)]
-        self.net = dde.nn.FNN(
+        o, f = options, formulation
+        self._variables = [dde.Variable(guess) for guess in f.guesses]
+        inputs = f.features.size * (1 + o.sine_features)
+        sizes = [inputs, *([o.width] * o.depth), len(f.problem.fields)]
+        self._net = dde.nn.FNN(
             sizes, ACTIVATIONS[o.activation], INITIALISERS[o.initialiser]
         )
-        self.net.apply_feature_transform(_WithSines(features, o.sine_features))
-        self.net.apply_output_transform(lambda x, raw: fields.fields(raw, x))
-        self._model = dde.Model(self._data(samples, ends), self.net)
-        self.num_parameters = len(self._variables) + sum(
-            p.numel() for p in self.net.parameters()
-        )
-
-    def _scales(
-        self,
-        samples: Mapping[Place, tuple[np.ndarray, np.ndarray]],
-        magnitudes: Sequence[Magnitude],
-        ends: np.ndarray,
-    ) -> list[float]:
-        """Return the natural sizes of the residuals in the loss."""
-        guesses = [
-            self._tensor(np.array(u.guess)) for u in self._problem.unknown_scalars
-        ]
-        generator = torch.Generator().manual_seed(self._options.seed)
-        lengths = (ends[:, 1] - ends[:, 0]) / 2
-        tensors = {
-            p: (self._tensor(points), self._tensor(data))
-            for p, (points, data) in samples.items()
+        self._net.apply_feature_transform(_WithSines(f.features, o.sine_features))
+        self._net.apply_output_transform(lambda x, raw: f.trial.fields(raw, x))
+        self._model = dde.Model(self._data(), self._net)
+        weights = sum(p.numel() for p in self._net.parameters())
+        self.details = {
+            "dofs": len(self._variables) + weights,
+            "exact_conditions": f.exact_names,
         }
-        return [
-            natural_scale(r, *tensors[r.place], guesses, magnitudes, lengths, generator)
-            for r in self._residuals
-        ]
-
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.tensor(array, dtype=self._dtype, device=self._device)
 
     def _unknowns(self) -> list[torch.Tensor]:
-        if self._options.scaling == "off":
-            return self._variables
-        return [
-            to_unknown(u, v)
-            for u, v in zip(self._problem.unknown_scalars, self._variables, strict=True)
-        ]
+        return self._formulation.unknowns(self._variables)
 
-    def _data(
-        self, samples: Mapping[Place, tuple[np.ndarray, np.ndarray]], ends: np.ndarray
-    ) -> Any:
+    def _data(self) -> Any:
         """Return DeepXDE's description of points, equations and conditions."""
-        equations = [r for r in self._residuals if r.place == INTERIOR]
+        residuals, samples = self._formulation.residuals, self._formulation.samples
+        equations = [r for r in residuals if r.place == INTERIOR]
 
         def pde(inputs: torch.Tensor, outputs: torch.Tensor) -> list[torch.Tensor]:
             derivatives = _Derivatives(self._dde, inputs, outputs)
@@ -428,16 +219,19 @@ class _Run:
             ]
 
         conditions, first = [], 0
-        for r in self._residuals[len(equations) :]:
+        for r in residuals[len(equations) :]:
             points, data = samples[r.place]
             rows = slice(first, first + len(points))
-            function = self._condition(r, self._tensor(data), rows)
+            known = torch.tensor(data, dtype=self._dtype, device=self._device)
             zeros = np.zeros((len(points), 1))
             conditions.append(
-                self._dde.icbc.PointSetOperatorBC(points, zeros, function)
+                self._dde.icbc.PointSetOperatorBC(
+                    points, zeros, self._condition(r, known, rows)
+                )
             )
             first = rows.stop
         # All points are given: the geometry only tells the number of coordinates.
+        ends = limits(self._formulation.problem)
         geometry = (
             self._dde.geometry.Interval(*ends[0])
             if len(ends) == 1
@@ -466,38 +260,24 @@ class _Run:
 
         return function
 
-    def train(self, progress: Progress, budget: float | None) -> None:
-        """Run Adam, then L-BFGS, until the steps or the budget end."""
+    def train(self, watch: Watch) -> None:
+        """Run Adam, then the other optimiser, until steps or budget end."""
         o, dde, model = self._options, self._dde, self._model
         run = self
-        total = o.adam_steps + o.steps
 
         class Watcher(dde.callbacks.Callback):  # type: ignore[misc,name-defined]
-            next_snapshot = FIRST_SNAPSHOT
+            first, steps_per_call = 0, 1
 
             def on_batch_end(self) -> None:
                 state = model.train_state
-                run.steps = state.step
-                run.loss = float(np.sum(state.loss_train))
-                if not math.isfinite(run.loss):
+                steps = self.first + (state.step - self.first) * self.steps_per_call
+                loss = float(np.sum(state.loss_train))
+                if watch.note(steps, loss, run.evaluator):
                     model.stop_training = True
-                    return
-                spent = run._watch.cpu_s
-                if budget is not None and spent >= budget:
-                    run.stop_reason = "the budget"
-                    model.stop_training = True
-                if spent >= self.next_snapshot:
-                    run._snapshot(spent)
-                    while self.next_snapshot <= spent:
-                        self.next_snapshot *= SNAPSHOT_RATIO
-                if run.steps % LOOK_EVERY == 0:
-                    share = max(run.steps / total, spent / budget if budget else 0.0)
-                    note = f"step {run.steps}, loss {run.loss:.2e}"
-                    progress(min(share, 1.0), note)
 
         watcher = Watcher()
         settings = {
-            "loss_weights": self._weights,
+            "loss_weights": self._formulation.weights,
             "external_trainable_variables": self._variables,
             "verbose": 0,
         }
@@ -510,56 +290,57 @@ class _Run:
                 verbose=0,
             )
         if o.steps and not model.stop_training:
-            dde.optimizers.set_LBFGS_options(maxiter=o.steps)
+            self._second_stage(watch, watcher, settings)
+        if watch.trouble:
+            terms = np.asarray(model.train_state.loss_train)
+            bad = [
+                r.name
+                for r, term in zip(self._formulation.residuals, terms, strict=True)
+                if not math.isfinite(term)
+            ]
+            watch.trouble += f" Not finite are the terms {', '.join(bad)}."
+
+    def _second_stage(
+        self, watch: Watch, watcher: Any, settings: Mapping[str, Any]
+    ) -> None:
+        o, model = self._options, self._model
+        if o.optimiser == "lbfgs":
+            self._dde.optimizers.set_LBFGS_options(maxiter=o.steps)
             # set_LBFGS_options leaves the iterations between two callbacks at 1000.
-            options = dde.optimizers.LBFGS_options
+            options = self._dde.optimizers.LBFGS_options
             num_looks = -(-o.steps // LOOK_EVERY)
             options["iter_per_step"] = -(-o.steps // num_looks)
             options["fun_per_step"] = int(1.25 * options["iter_per_step"])
             model.compile("L-BFGS", **settings)
             model.train(callbacks=[watcher], verbose=0)
-            if not model.stop_training and self.steps < total:
-                self.stop_reason = "L-BFGS, which found no lower point"
-        self._finish()
-
-    def _finish(self) -> None:
-        log = self._model.losshistory
-        self.history["step"] = [float(s) for s in log.steps]
-        self.history["loss"] = [float(np.sum(row)) for row in log.loss_train]
-        if not math.isfinite(self.loss):
-            terms = np.asarray(self._model.train_state.loss_train)
-            bad = [
-                r.name
-                for r, term in zip(self._residuals, terms, strict=True)
-                if not math.isfinite(term)
-            ]
-            self.stop_reason = "a loss that is not finite"
-            self.trouble = (
-                f"The loss is not finite after {self.steps} steps; so are the terms "
-                f"{', '.join(bad)}. Lower adam_rate, or check the domain of the "
-                "functions in them (roots and logarithms of negative fields)."
-            )
-
-    def _snapshot(self, spent: float) -> None:
-        self.snapshots.append(
-            Snapshot(spent, self._watch.wall_s, self.loss, self.evaluator())
+            if not model.stop_training and watch.steps < o.adam_steps + o.steps:
+                watch.stop_reason = "L-BFGS, which found no lower point"
+            return
+        ours = TorchOptimiser([*self._net.parameters(), *self._variables], o.optimiser)
+        watcher.first = model.train_state.step
+        watcher.steps_per_call = STEPS_PER_CALL
+        model.compile(ours, **settings)
+        model.train(
+            iterations=-(-o.steps // STEPS_PER_CALL),
+            display_every=1,
+            callbacks=[watcher],
+            verbose=0,
         )
 
     def evaluator(self) -> Evaluator:
         """Return the fields of the present weights as a function of points."""
-        state = {n: p.detach().clone() for n, p in self.net.named_parameters()}
+        state = {n: p.detach().clone() for n, p in self._net.named_parameters()}
         return evaluator(
-            self._problem,
-            lambda x: torch.func.functional_call(self.net, state, (x,)),
+            self._formulation.problem,
+            lambda x: torch.func.functional_call(self._net, state, (x,)),
             self._dtype,
             self._device,
         )
 
     def coefficients(self) -> dict[str, float]:
         """Return the unknown coefficients by name."""
+        unknowns = self._formulation.problem.unknown_scalars
         return {
             u.symbol.name: float(v.detach())
-            for u, v in zip(
-                self._problem.unknown_scalars, self._unknowns(), strict=True
-            )
+            for u, v in zip(unknowns, self._unknowns(), strict=True)
         }

@@ -12,16 +12,15 @@ import copy
 import io
 import logging
 import os
-import random
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from pinnsuite.errors import OptionError
+from pinnsuite.neural.as_found import generators_as_found
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def session(
         )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_torch_as_found())
-        stack.enter_context(_generators_as_found())
+        stack.enter_context(generators_as_found())
         dde = stack.enter_context(_loaded())
         stack.enter_context(_configuration_as_found(dde))
         # Both say what they do on standard output.
@@ -79,19 +78,6 @@ def _torch_as_found() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_default_device(None if device.type == "cpu" else device)
-
-
-@contextlib.contextmanager
-def _generators_as_found() -> Iterator[None]:
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = range(torch.cuda.device_count()) if started else ()
-    try:
-        with torch.random.fork_rng(devices):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
 
 
 @contextlib.contextmanager
