@@ -196,7 +196,14 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "pinn",
         ("pde", "dynamics", "inverse"),
         "deepxde",
-        "DeepXDE as its users run it: Adam, then L-BFGS",
+        "DeepXDE: Adam, then its L-BFGS or our self-scaled Broyden",
+    ),
+    "pina": SolverEntry(
+        "pinnsuite.neural.pina:PINA",
+        "pinn",
+        ("pde", "dynamics", "inverse"),
+        "pina-mathlab",
+        "PINA's network and trainer, if it is installed: Adam, then L-BFGS",
     ),
     "fno": SolverEntry(
         "pinnsuite.neural.operators.fno:FNO",

@@ -37,6 +37,7 @@ KEPT_TO = {
         "neural/deepxde_session.py",
         "neural/operators/deeponet.py",
     ],
+    "pina": ["neural/pina.py"],
     "skfem": ["classical/finite_element_space.py"],
     "matplotlib": ["report"],
     "jinja2": ["report"],
