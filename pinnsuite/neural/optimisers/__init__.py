@@ -2,12 +2,7 @@
 
 from pinnsuite.neural.optimisers.by_name import OPTIMISERS as OPTIMISERS
 from pinnsuite.neural.optimisers.by_name import make_optimiser as make_optimiser
-from pinnsuite.neural.optimisers.limited_memory import LimitedMemory as LimitedMemory
 from pinnsuite.neural.optimisers.objective import LeastSquares as LeastSquares
 from pinnsuite.neural.optimisers.objective import Objective as Objective
 from pinnsuite.neural.optimisers.optimiser import Optimiser as Optimiser
-from pinnsuite.neural.optimisers.quasi_newton import QuasiNewton as QuasiNewton
-from pinnsuite.neural.optimisers.self_scaled_broyden import (
-    SelfScaledBroyden as SelfScaledBroyden,
-)
 from pinnsuite.neural.optimisers.torch_optimiser import TorchOptimiser as TorchOptimiser
