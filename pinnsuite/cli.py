@@ -607,10 +607,25 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Default: DIR/report.html.")
     ] = None,
+    markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Print the table of distances instead."),
+    ] = False,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOLVER",
+            help="With --markdown: times of the others to the errors it ended with.",
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page on all results in a folder."""
+    from pinnsuite.report.html import markdown as report_markdown
     from pinnsuite.report.html import write_report
 
+    if markdown:
+        print(report_markdown(results, beside), end="")
+        return
     print(write_report(results, out or results / "report.html"))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.solution.record import Record
@@ -37,7 +38,8 @@ class Curve:
     Attributes
     ----------
     name
-        The solver's, with the scheme in brackets where it has several.
+        The solver's, with the scheme in brackets, or the options that tell learned
+        configurations apart, where it has several.
     solver
         The solver's alone.
     points
@@ -77,6 +79,54 @@ def configuration(record: Record) -> str:
     """Return what two runs share that differ in their seed alone."""
     options = {k: v for k, v in record.solver.options.items() if k != "seed"}
     return f"{record.solver.id}{sorted(options.items(), key=str)}"
+
+
+def learned_names(records: Iterable[Record]) -> dict[str, str]:
+    """Return a name for each learned configuration in `records`.
+
+    It is the solver's alone where there is one configuration of it. Several are told
+    apart by the options in which each differs from the value that most of them have:
+    where one option at a time was changed, the unchanged configuration has the plain
+    name.
+    """
+    by_solver: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for r in records:
+        if is_learned(r):
+            options = {k: v for k, v in r.solver.options.items() if k != "seed"}
+            by_solver.setdefault(r.solver.id, {})[configuration(r)] = options
+    names = {}
+    for solver, found in by_solver.items():
+        common = _common([*found.values()])
+        for key, chosen in found.items():
+            words = [
+                f"{k}={v}"
+                for k, v in chosen.items()
+                if len(found) > 1 and (k not in common or common[k] != v)
+            ]
+            names[key] = ", ".join([solver, *words])
+    return names
+
+
+def _common(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the value of each option that more than half of the choices have."""
+    common = {}
+    for name in dict.fromkeys(k for options in found for k in options):
+        values = [options.get(name) for options in found]
+        for value in values:
+            if 2 * values.count(value) > len(values):
+                common[name] = value
+    return common
+
+
+def by_name(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Group records of one problem: classical solvers, then learned configurations."""
+    names = learned_names(records)
+    groups: dict[str, list[Record]] = {}
+    for r in records:
+        groups.setdefault(names.get(configuration(r), r.solver.id), []).append(r)
+    return dict(
+        sorted(groups.items(), key=lambda item: (is_learned(item[1][0]), item[0]))
+    )
 
 
 def anytime(record: Record) -> tuple[Point, ...]:
@@ -128,17 +178,19 @@ def curves(records: Iterable[Record]) -> list[Curve]:
 
     Classical runs of one solver are joined, one point a resolution; those whose words
     or order differ (another scheme) make a curve of their own. Every seed of a learned
-    solver makes a curve. Runs without an error make none.
+    configuration makes a curve, see `learned_names`. Runs without an error make none.
     """
+    records = list(records)
+    names = learned_names(records)
     joined: dict[tuple[str, str], list[Record]] = {}
     found = []
     for record in records:
         if is_learned(record):
             points = anytime(record)
             if points:
-                solver = record.solver
+                name, solver = names[configuration(record)], record.solver
                 seed = record.seed.init
-                found.append(Curve(solver.id, solver.id, solver.family, points, seed))
+                found.append(Curve(name, solver.id, solver.family, points, seed))
         elif math.isfinite(usable_error(record)):
             joined.setdefault((record.solver.id, _scheme(record)), []).append(record)
     schemes: dict[str, int] = {}
@@ -197,22 +249,18 @@ class Reach:
 def time_to_error_table(
     records: Sequence[Record], levels: Sequence[float] = LEVELS
 ) -> dict[str, list[Reach]]:
-    """Return, by solver, how it reaches each level, records of one problem given.
+    """Return how each of `by_name` reaches each level, records of one problem given.
 
     Every run of a learned solver counts in the share, the failed ones too.
     """
-    by_solver: dict[str, list[Record]] = {}
-    for record in records:
-        by_solver.setdefault(record.solver.id, []).append(record)
     return {
-        name: [_reach(group, level) for level in levels]
-        for name, group in sorted(
-            by_solver.items(), key=lambda item: (is_learned(item[1][0]), item[0])
-        )
+        name: [reach(group, level) for level in levels]
+        for name, group in by_name(records).items()
     }
 
 
-def _reach(group: Sequence[Record], level: float) -> Reach:
+def reach(group: Sequence[Record], level: float) -> Reach:
+    """Return how the runs of one solver, or seeds of a learned one, reach `level`."""
     seconds = [time_to_error(r, level) for r in group]
     finite = [s for s in seconds if math.isfinite(s)]
     if not finite:

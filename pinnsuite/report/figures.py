@@ -40,6 +40,8 @@ NUM_COLOURS = 8
 COOL, WARM = (0, 2, 5, 7), (1, 3, 6, 4)
 """Series colours of classical and of learned solvers."""
 
+DASHES = ("-", "--", "-.", ":")
+
 _INK, _MUTED, _RULE, _SHADE = "#010101", "#010102", "#010103", "#010104"
 _SERIES = tuple(f"#0102{k:02x}" for k in range(1, NUM_COLOURS + 1))
 _VARIABLES = {
@@ -190,15 +192,18 @@ def work_precision(
         figure, ax = _figure(4.7, 4.0)
         points = [p for c in curves for p in c.points]
         labelled = set()
+        learned = list(dict.fromkeys(c.name for c in curves if c.is_learned))
         for curve in curves:
-            k = colours[curve.solver]
+            k = colours[curve.name if curve.is_learned else curve.solver]
             scheme = sum(c.name < curve.name for c in curves if not c.is_learned)
             label = None if curve.name in labelled else curve.name
             labelled.add(curve.name)
             x = [p.error for p in curve.points]
             y = [p.cpu_s for p in curve.points]
             if curve.is_learned:
-                ax.plot(x, y, "-", color=_SERIES[k], lw=1.3, alpha=0.85)
+                # Colours repeat where there are more names than colours.
+                dashes = DASHES[learned.index(curve.name) // len(WARM) % len(DASHES)]
+                ax.plot(x, y, dashes, color=_SERIES[k], lw=1.3, alpha=0.85)
                 ax.plot(
                     x[-1:], y[-1:], "*", ms=10, color=_SERIES[k], label=label, mew=0
                 )

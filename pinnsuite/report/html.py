@@ -15,11 +15,14 @@ from markupsafe import Markup
 
 from pinnsuite.compare import wording
 from pinnsuite.compare.breakeven import classical_cost
+from pinnsuite.compare.distance import distances
 from pinnsuite.compare.verdict import Code, Verdict, reference_error, verdicts
 from pinnsuite.compare.work_precision import (
+    by_name,
     configuration,
     curves,
     is_learned,
+    learned_names,
     pareto_front,
     usable_error,
 )
@@ -69,6 +72,13 @@ def write_report(results_dir: Path, out: Path) -> Path:
     DataError
         If `results_dir` is no folder, or holds no record that can be read.
     """
+    results = _read(results_dir)
+    path = out / "report.html" if out.is_dir() else out
+    pages.write(path, page(results))
+    return path
+
+
+def _read(results_dir: Path) -> Results:
     results = read(results_dir)
     if not results.runs:
         raise DataError(
@@ -76,21 +86,51 @@ def write_report(results_dir: Path, out: Path) -> Path:
             "run.json files there."
             + "".join(f"\n{path}: {why}" for path, why in results.faults)
         )
-    path = out / "report.html" if out.is_dir() else out
-    pages.write(path, page(results))
-    return path
+    return results
+
+
+def markdown(results_dir: Path, peer: str | None = None) -> str:
+    """Return the table of distances, for a README, with machine and date.
+
+    Parameters
+    ----------
+    results_dir
+        As for `write_report`.
+    peer
+        A learned solver's name; adds the table of times to the errors it ended with.
+
+    Raises
+    ------
+    DataError
+        If `results_dir` is no folder, or holds no record that can be read.
+    """
+    results = _read(results_dir)
+    records = [run.record for run in results.runs]
+    problems = [[run.record for run in runs] for runs in _problems(results)]
+    parts = [tables.distance([d for rs in problems for d in distances(rs)])]
+    if peer is not None:
+        parts.append(tables.beside(problems, peer))
+    made_on = "; ".join([*_machines(records), _span(records)])
+    return "\n".join([*map(tables.to_markdown, parts), f"({made_on}.)\n"])
+
+
+def _problems(results: Results) -> list[list[Run]]:
+    """Return the runs, problem by problem."""
+    groups: dict[tuple[str, str, str], list[Run]] = {}
+    for run in results.runs:
+        p = run.record.problem
+        groups.setdefault((p.id, p.definition_hash, p.task), []).append(run)
+    return list(groups.values())
 
 
 def page(results: Results) -> str:
     """Return the page as HTML."""
     records = [run.record for run in results.runs]
-    groups: dict[tuple[str, str, str], list[Run]] = {}
-    for run in results.runs:
-        p = run.record.problem
-        groups.setdefault((p.id, p.definition_hash, p.task), []).append(run)
+    problems = _problems(results)
     sections = [
-        _section(f"p{k}", group, results) for k, group in enumerate(groups.values(), 1)
+        _section(f"p{k}", group, results) for k, group in enumerate(problems, 1)
     ]
+    apart = [d for runs in problems for d in distances([run.record for run in runs])]
     overview = tables.runs(records)
     return pages.render(
         "template.html.j2",
@@ -101,6 +141,7 @@ def page(results: Results) -> str:
         headline=_headline([v for s in sections for v in s.verdicts]),
         counts=_counts(records),
         sentences={status.value: status.sentence for status in Status},
+        distance=tables.distance(apart) if apart else None,
         runs=overview,
         csv=base64.b64encode(tables.to_csv(overview).encode()).decode(),
         faults=_faults(results),
@@ -131,6 +172,7 @@ def _section(anchor: str, runs: Sequence[Run], results: Results) -> Section:
     groups = _configurations(records)
     made = [
         tables.errors(groups, first.error.metric),
+        *tables.ablation(records),
         tables.coefficients(groups),
         tables.quantities(groups),
         tables.time_to_error(records),
@@ -154,11 +196,17 @@ def _section(anchor: str, runs: Sequence[Run], results: Results) -> Section:
 
 
 def _colours(records: Sequence[Record]) -> dict[str, int]:
-    """Give classical solvers the cool colours and learned ones the warm."""
+    """Give classical solvers the cool colours and learned ones the warm.
+
+    A learned solver of several configurations has the first one's.
+    """
+    groups = by_name(records)
     colours: dict[str, int] = {}
     for learned, palette in ((False, figures.COOL), (True, figures.WARM)):
-        names = sorted({r.solver.id for r in records if is_learned(r) is learned})
+        names = [n for n, g in groups.items() if is_learned(g[0]) is learned]
         colours |= {name: palette[k % len(palette)] for k, name in enumerate(names)}
+    for name, group in groups.items():
+        colours.setdefault(group[0].solver.id, colours[name])
     return colours
 
 
@@ -171,12 +219,15 @@ def _configurations(records: Sequence[Record]) -> dict[str, list[Record]]:
     for group in groups.values():
         same.setdefault(group[0].solver.id, []).append(group)
     named: dict[str, list[Record]] = {}
+    learned = learned_names(records)
     for name, members in same.items():
         dofs = [g[0].solver.dofs for g in members]
         told_apart = len(set(dofs)) == len(dofs) and None not in dofs
         for group in sorted(members, key=lambda g: g[0].compared_s):
             key = name
-            if len(members) > 1 and told_apart:
+            if is_learned(group[0]):
+                key = learned[configuration(group[0])]
+            elif len(members) > 1 and told_apart:
                 key = f"{name}, {group[0].solver.dofs:,} unknowns"
             elif len(members) > 1:
                 key = f"{name}, {_differing(group[0], [g[0] for g in members])}"
@@ -224,8 +275,8 @@ def _charts(
     ]
     found.append(figures.cost_bars(bars))
     seeds = [
-        (group[0].solver.id, [usable_error(r) for r in group])
-        for group in groups.values()
+        (name, [usable_error(r) for r in group])
+        for name, group in groups.items()
         if is_learned(group[0])
     ]
     finite = [(name, [e for e in es if math.isfinite(e)]) for name, es in seeds]

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinnsuite.compare import wording
+from pinnsuite.compare.distance import Distance, distances
 from pinnsuite.compare.metrics import FIELD_METRICS
 from pinnsuite.compare.statistics import interquartile_mean_log10
 from pinnsuite.compare.work_precision import (
     LEVELS,
     MOMENTS,
+    by_name,
     error_at,
     is_learned,
+    reach,
     time_to_error_table,
     usable_error,
 )
@@ -174,14 +177,162 @@ def time_to_error(records: Sequence[Record]) -> Table | None:
     return Table("Time to error", head, rows, note)
 
 
+def distance(found: Sequence[Distance]) -> Table:
+    """Return how far learned solvers are from the classical ones, at their errors."""
+    rows = []
+    for d in found:
+        low, high = d.errors[0], d.errors[-1]
+        spread = f"{wording.error(low)} – {wording.error(high)}"
+        ratio = "–" if d.ratio is None else wording.times(d.ratio)
+        rows.append(
+            [
+                d.problem,
+                d.learned,
+                wording.error(d.errors[(len(d.errors) - 1) // 2]),
+                spread if len(d.errors) > 1 else "–",
+                f"{len(d.errors)} of {d.num_runs}",
+                "–" if d.learned_s is None else wording.seconds(d.learned_s),
+                d.classical or "none as good",
+                "–" if d.classical_s is None else wording.seconds(d.classical_s),
+                f"> {ratio}" if d.is_coarsest and d.ratio is not None else ratio,
+            ]
+        )
+    head = ["problem", "learned", "error", "all seeds", "runs", "CPU time"]
+    head += ["classical", "CPU time there", "distance"]
+    note = (
+        "The error is the median seed's, the CPU time the median until the seeds stay "
+    )
+    note += (
+        "there. Beside it the cheapest classical solver at that error, interpolated "
+    )
+    note += (
+        "between its runs, and the factor in CPU time; > where its coarsest run was "
+    )
+    note += "already better. Errors below ten times the reference's are compared there."
+    return Table(
+        "Distance to the classical solver at equal error",
+        head,
+        rows,
+        note,
+        words=frozenset({1, 6}),
+    )
+
+
+def beside(problems: Sequence[Sequence[Record]], peer: str) -> Table:
+    """Return CPU times in which others reach the error that `peer` ended with.
+
+    Parameters
+    ----------
+    problems
+        Records, problem by problem.
+    peer
+        A learned solver's name, as `by_name` has it.
+    """
+    rows, others = [], dict[str, None]()
+    for records in problems:
+        groups = by_name(records)
+        found = [d for d in distances(records) if d.learned == peer]
+        if not found:
+            continue
+        (d,) = found
+        row = {
+            name: reached
+            for name, group in groups.items()
+            if name != peer and is_learned(group[0])
+            if (reached := reach(group, d.level)).cpu_s is not None
+        }
+        others |= dict.fromkeys(
+            n for n, g in groups.items() if n != peer and is_learned(g[0])
+        )
+        rows.append((d, row))
+    cells = []
+    for d, row in rows:
+        assert d.learned_s is not None
+        line = [d.problem, wording.error(d.level), wording.seconds(d.learned_s)]
+        for name in others:
+            r = row.get(name)
+            if r is None or r.cpu_s is None:
+                line.append("–")
+                continue
+            share = "" if r.share == 1.0 else f", {r.share:.0%} of seeds"
+            factor = wording.times(d.learned_s / r.cpu_s)
+            line.append(f"{wording.seconds(r.cpu_s)} ({factor} x{share})")
+        classical = "–"
+        if d.classical_s is not None:
+            factor = wording.times(d.learned_s / d.classical_s)
+            classical = f"{d.classical} {wording.seconds(d.classical_s)} ({factor} x)"
+        cells.append([*line, classical])
+    return Table(
+        f"CPU time to the error that {peer} ended with",
+        ["problem", f"error of {peer}", peer, *others, "classical"],
+        cells,
+        "In brackets how many times less than it took; – where it was not reached.",
+    )
+
+
+def ablation(records: Sequence[Record]) -> list[Table]:
+    """Return what single options buy, where a solver ran with one changed at a time."""
+    groups = by_name(records)
+    tables = []
+    for base, group in groups.items():
+        if not is_learned(group[0]) or base != group[0].solver.id:
+            continue
+        changed = {
+            name.removeprefix(f"{base}, "): g
+            for name, g in groups.items()
+            if is_learned(g[0]) and g[0].solver.id == base and g is not group
+        }
+        if len(changed) < 2:
+            continue
+        standard = _middle(group)
+        rows = []
+        for words, g in {"as it comes": group, **changed}.items():
+            middle = _middle(g)
+            errors = [e for r in g if math.isfinite(e := usable_error(r))]
+            at = reach(g, standard).cpu_s
+            rows.append(
+                [
+                    words,
+                    wording.error(middle, g[0].error.metric),
+                    wording.times(middle / standard) if math.isfinite(middle) else "–",
+                    f"{wording.error(min(errors))} – {wording.error(max(errors))}"
+                    if len(errors) > 1
+                    else "–",
+                    f"{len(errors)} of {len(g)}",
+                    "–" if at is None else wording.seconds(at),
+                ]
+            )
+        head = ["changed", "error", "times the first", "all seeds", "runs"]
+        head.append(f"CPU time to {wording.error(standard)}")
+        note = (
+            "Medians over the seeds, a failed one counting as infinite. One thing at a "
+        )
+        note += "time says nothing of pairs."
+        tables.append(Table(f"What each option of {base} buys", head, rows, note))
+    return tables
+
+
+def _middle(group: Sequence[Record]) -> float:
+    return usable_error(median_run(group))
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table as GitHub's Markdown, caption and note around it."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
+
+    rule = ["---" if k in {0, *table.words} else "---:" for k in range(len(table.head))]
+    lines = [f"**{table.caption}**", "", line(table.head), line(rule)]
+    lines += [line(row) for row in table.rows]
+    return "\n".join([*lines, "", table.note]).rstrip() + "\n"
+
+
 def error_at_time(records: Sequence[Record]) -> Table | None:
     """Return the smallest (classical) or median (learned) error at fixed moments."""
     metric = records[0].error.metric
-    by_solver: dict[str, list[Record]] = {}
-    for r in records:
-        by_solver.setdefault(r.solver.id, []).append(r)
     rows = []
-    for name, group in by_solver.items():
+    for name, group in by_name(records).items():
         cells = []
         for moment in MOMENTS:
             found = [error_at(r, moment) for r in group]

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from pinnsuite.compare.work_precision import (
     Point,
+    by_name,
     curves,
     error_at,
+    learned_names,
     pareto_front,
     time_to_error,
     time_to_error_table,
@@ -97,3 +99,30 @@ def test_the_table_gives_the_share_of_seeds_and_the_cheapest_grid():
     assert [r.cpu_s for r in table["lines"]] == [0.1, 0.3, None]
     assert [r.share for r in table["pinn"]] == pytest.approx([2 / 3, 1 / 3, 0])
     assert table["pinn"][1].cpu_s == pytest.approx(66.0)
+
+
+def changed(**options):
+    standard = {"optimiser": "lbfgs", "points": 100, "width": 20}
+    return record("net", "pinn", 1e-3, 5.0, seed=0, options=standard | options)
+
+
+def test_one_option_changed_at_a_time_names_the_change():
+    runs = [changed(), changed(optimiser="adam"), changed(points=50), *lines((1, 1))]
+    names = [*learned_names(runs).values()]
+    assert names == ["net", "net, optimiser=adam", "net, points=50"]
+    assert [*by_name(runs)] == ["lines", "net", "net, optimiser=adam", "net, points=50"]
+    table = time_to_error_table(runs, levels=(1e-2,))
+    assert [len(reaches) for reaches in table.values()] == [1, 1, 1, 1]
+
+
+def test_of_two_configurations_neither_is_the_common_one():
+    names = learned_names([changed(), changed(optimiser="adam")])
+    assert [*names.values()] == ["net, optimiser=lbfgs", "net, optimiser=adam"]
+
+
+def test_one_configuration_has_the_solvers_name():
+    assert [*learned_names([changed()]).values()] == ["net"]
+    assert [c.name for c in curves([changed(), changed(width=5)])] == [
+        "net, width=20",
+        "net, width=5",
+    ]
