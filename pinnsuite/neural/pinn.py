@@ -10,16 +10,9 @@ import numpy as np
 from pinnsuite.errors import OptionError
 from pinnsuite.neural.networks import ACTIVATIONS
 from pinnsuite.neural.optimisers import OPTIMISERS
-from pinnsuite.neural.option import DTYPES as DTYPES
-from pinnsuite.neural.option import at_least as at_least
-from pinnsuite.neural.option import choice as choice
-from pinnsuite.neural.option import positive as positive
-from pinnsuite.neural.residual import INTERIOR as INTERIOR
+from pinnsuite.neural.option import DTYPES, at_least, choice, positive
 from pinnsuite.neural.residual import residuals, why_no_strong_form
-from pinnsuite.neural.snapshot import FIRST_SNAPSHOT as FIRST_SNAPSHOT
-from pinnsuite.neural.snapshot import SNAPSHOT_RATIO as SNAPSHOT_RATIO
-from pinnsuite.neural.snapshot import Stopwatch as Stopwatch
-from pinnsuite.neural.snapshot import evaluator as evaluator
+from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.neural.training import FIRST_ORDER, Training, TrainingOptions
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.cost import Clock

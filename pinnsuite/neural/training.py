@@ -208,8 +208,9 @@ class Training:
         if name == "adam":
             options["rate"] = self._options.adam_rate
         elif name == "soap":
-            network = self.trial.network.layers(self.parameters)
-            options["shapes"] = [a.shape for layer in network for a in layer]
+            number = self.trial.network.num_parameters
+            layers = self.trial.network.layers(self.parameters[:number])
+            options["shapes"] = [a.shape for layer in layers for a in layer]
             if self._problem.unknown_scalars:
                 options["shapes"].append((len(self._problem.unknown_scalars),))
         return make_optimiser(name, self.objective, self.parameters, **options)

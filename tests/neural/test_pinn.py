@@ -7,6 +7,7 @@ import torch
 
 from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.neural.deepxde import DeepXDE
+from pinnsuite.neural.optimisers import OPTIMISERS
 from pinnsuite.neural.pinn import PINN
 from pinnsuite.problem import (
     Box,
@@ -147,11 +148,109 @@ def test_the_same_seed_gives_the_same_answer_and_leaves_no_trace():
     assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
 
 
-@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
-def test_the_other_optimisers_reduce_the_loss(optimiser):
+def decay_or_poisson(optimiser):
+    """Unknown coefficients where an optimiser has to know the parameters' shapes."""
+    return decay() if optimiser == "soap" else poisson()
+
+
+@pytest.mark.parametrize("optimiser", sorted(OPTIMISERS))
+def test_every_optimiser_reduces_the_loss(optimiser):
     solver = PINN(**SMALL, adam_steps=20, steps=60, optimiser=optimiser)
-    loss = solver.solve(poisson()).history["loss"]
+    loss = solver.solve(decay_or_poisson(optimiser)).history["loss"]
     assert loss[-1] < 0.5 * loss[0]
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "soap"])
+def test_batches_of_the_points_reduce_the_loss_at_all_of_them(optimiser):
+    options = {**SMALL, "optimiser": optimiser, "batch": 64, "seed": 3}
+    trained = [
+        PINN(**options, adam_steps=0, steps=steps).solve(poisson())
+        for steps in (1, 200)
+    ]
+    first, last = (s.details["training_residual"] for s in trained)
+    assert last < 0.5 * first
+
+
+def test_batches_are_refused_where_steps_need_the_same_points():
+    with pytest.raises(OptionError, match="batch"):
+        PINN(batch=64)
+
+
+def viscous_burgers():
+    u = field_of("u", t, x)
+    return Problem(
+        "burgers",
+        [u],
+        [D(u, t) + u * D(u, x) - sp.Rational(1, 100) / sp.pi * D(u, x, 2)],
+        [Initial(u, -sp.sin(sp.pi * x)), Dirichlet(u, 0)],
+        Interval(x, -1, 1),
+        TimeInterval(t, 0, 1),
+    )
+
+
+def test_a_loss_of_nothing_on_a_wrong_solution_is_not_a_solution():
+    """More parameters than fixed points: the equation holds at these alone."""
+    solver = PINN(
+        width=12,
+        depth=2,
+        points=60,
+        adam_steps=0,
+        optimiser="levenberg-marquardt",
+        steps=150,
+        resample_every=0,
+        seed=1,
+    )
+    solution = solver.solve(viscous_burgers())
+    assert solution.history["loss"][-1] < 1e-10
+    # Past t = 1/π the solution is steep in the middle: u(1, ±0.1) is about ∓0.8.
+    assert abs(solution.at(np.array([[1.0, 0.1]]))["u"] + 0.84) > 0.2
+    assert solution.status is Status.NOT_REACHED
+
+
+def test_a_residual_that_is_small_by_the_scale_alone_is_not_a_solution():
+    """A relaxation oscillation: its natural size knows nothing of the slow branches."""
+    u, v = field_of("u", t), field_of("v", t)
+    problem = Problem(
+        "van der Pol",
+        [u, v],
+        [D(u, t) - v, D(v, t) - 5 * (1 - u**2) * v + u],
+        [Initial(u, 2), Initial(v, 0)],
+        time=TimeInterval(t, 0, 30),
+    )
+    solution = PINN(width=12, depth=2, points=200, steps=100).solve(problem)
+    assert solution.details["fresh_residual"] < 0.1
+    # It has come to rest; the true one keeps its amplitude of 2.
+    late = solution.at(np.linspace(15, 30, 100)[:, None])["u"]
+    assert np.abs(late).max() < 1.5
+    assert solution.status is Status.NOT_REACHED
+
+
+def test_conditions_that_do_not_hold_make_no_solution():
+    """Without its boundary the equation is solved by zero."""
+    problem = disk()
+    source_free = Problem(
+        "disk",
+        problem.fields,
+        [laplacian(problem.fields[0], (x, y)) - problem.fields[0]],
+        [Dirichlet(problem.fields[0], 1)],
+        problem.domain,
+    )
+    solver = PINN(**SMALL, steps=100, boundary_weight=1e-12)
+    solution = solver.solve(source_free)
+    assert solution.details["fresh_residual"] < 0.1
+    assert solution.status is Status.NOT_REACHED
+
+
+def test_training_ends_at_the_target_and_where_nothing_moves():
+    easy = {**SMALL, "adam_steps": 0, "steps": 2000, "resample_every": 20}
+    met = PINN(**easy, target=0.05).solve(poisson())
+    assert "below 0.05" in met.details["stop_reason"]
+    assert met.details["fresh_residual"] < 0.1
+    stuck = PINN(
+        **SMALL, adam_steps=0, optimiser="adam", adam_rate=1e-12, steps=500, patience=40
+    ).solve(poisson())
+    assert "did not fall for 40 steps" in stuck.details["stop_reason"]
+    assert stuck.details["steps"] == 100
 
 
 def test_conditions_in_the_loss_are_met_too():

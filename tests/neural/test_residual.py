@@ -45,7 +45,7 @@ from pinnsuite.problem import (
     manufacture,
     normal,
 )
-from pinnsuite.problem.jets import numpy_function
+from pinnsuite.problem.jets import Jet, numpy_function
 
 t, x, y = coordinates("t x y")
 
@@ -439,3 +439,53 @@ def test_a_network_has_the_parameters_that_it_says():
     weights = network.initial(torch.Generator().manual_seed(0))
     assert len(weights) == network.num_parameters == 2 * 7 + 7 + 7 * 7 + 7 + 7 * 3 + 3
     assert network(weights, torch.zeros(4, 2, dtype=weights.dtype)).shape == (4, 3)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_partial_derivatives_from_sympy_are_those_of_autograd(make):
+    problem = make()
+    generator = torch.Generator().manual_seed(0)
+    found = residuals(problem)
+    values = [1.3 + 0.1 * k for k in range(len(problem.unknowns))]
+    for place, points, data in sets(problem, found):
+        for r in found:
+            if r.place != place:
+                continue
+            n = len(points)
+            jets = {
+                jet: (
+                    1.5 + torch.rand(n, generator=generator, dtype=torch.float64)
+                ).requires_grad_()
+                for jet in r.lowered.jets.values()
+            }
+            unknowns = [
+                torch.full((n,), v, dtype=torch.float64, requires_grad=True)
+                for v in values
+            ]
+            at = r.linearised(points, data, unknowns, jets)
+            (value,) = r.function(
+                *points.detach().T, *data.T, *unknowns, *jets.values()
+            )
+            inputs = [*unknowns, *jets.values()]
+            expected = torch.autograd.grad(value.sum(), inputs, materialize_grads=True)
+            got = [*at.by_unknown, *at.by_jet.values()]
+            assert torch.equal(at.values, value)
+            for one, other in zip(got, expected, strict=True):
+                full = torch.as_tensor(one, dtype=other.dtype).expand(n)
+                torch.testing.assert_close(full, other, rtol=1e-12, atol=1e-12)
+
+
+def test_the_terms_of_an_equation_can_balance_each_other():
+    equation = residuals(burgers())[0]
+    names = {jet.orders: s for s, jet in equation.lowered.jets.items()}
+    assert equation.num_terms == 4  # u_t, u u_x, u_xx and the source as one
+    points = torch.tensor([[0.5, 0.25]], dtype=torch.float64)
+    jets = {
+        Jet(0, a): torch.tensor([v], dtype=torch.float64)
+        for a, v in {(1, 0): 2.0, (0, 0): -3.0, (0, 1): 5.0, (0, 2): 7.0}.items()
+    }
+    assert set(names) == {j.orders for j in jets}
+    r = float(equation(points, points[:, :0], [], jets))
+    source = r - (2.0 - 15.0 - 0.7)
+    size = float(equation.magnitude(points, points[:, :0], [], jets))
+    assert size == pytest.approx(2.0 + 15.0 + 0.7 + abs(source), rel=1e-14)
