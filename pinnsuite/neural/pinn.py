@@ -13,7 +13,7 @@ from pinnsuite.neural.optimisers import OPTIMISERS
 from pinnsuite.neural.option import DTYPES, at_least, choice, positive
 from pinnsuite.neural.residual import residuals, why_no_strong_form
 from pinnsuite.neural.snapshot import Stopwatch
-from pinnsuite.neural.training import FIRST_ORDER, Training, TrainingOptions
+from pinnsuite.neural.training import IN_BATCHES, Training, TrainingOptions
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
@@ -60,7 +60,9 @@ class PINN(TrainingOptions):
         about 3000 parameters), `lbfgs`, `levenberg-marquardt` or `spring` (Gauss-Newton
         steps, each worth about ten others), or `adam` or `soap` for many parameters.
     batch
-        Points that a step of `adam` or `soap` takes of each place; None: all.
+        Points that a step of `adam`, `soap` or `spring` takes of each place; None: all.
+        `spring` is fastest on smooth solutions with 300: Helmholtz k = 4π to 8e-4 in
+        8 CPU s, where `ssbroyden` has not begun to converge.
     resample_every
         Steps between two draws of collocation points; 0 keeps the first ones, None is
         300, or 10 Gauss-Newton steps.
@@ -105,11 +107,11 @@ class PINN(TrainingOptions):
         choice(self, "optimiser", OPTIMISERS)
         choice(self, "hard_conditions", ("auto", "off"))
         choice(self, "dtype", DTYPES)
-        if self.batch and self.optimiser not in FIRST_ORDER:
+        if self.batch and self.optimiser not in IN_BATCHES:
             raise OptionError(
                 f"Option 'batch' of PINN is {self.batch}, but optimiser "
                 f"{self.optimiser!r} needs the same points from step to step; use one "
-                f"of {', '.join(FIRST_ORDER)}, or no batch."
+                f"of {', '.join(IN_BATCHES)}, or no batch."
             )
 
     def why_not(self, problem: Problem) -> str | None:

@@ -40,7 +40,8 @@ POOL = 8
 MANY_STEPS, FEW_STEPS = 300, 10
 """Steps between two draws: of cheap steps, and of Gauss-Newton steps."""
 GAUSS_NEWTON = ("levenberg-marquardt", "spring")
-FIRST_ORDER = ("adam", "soap")
+IN_BATCHES = ("adam", "soap", "spring")
+"""Optimisers whose steps may each see other points."""
 PROGRESS = 0.99
 """A loss that falls by less than this factor within the patience has stalled."""
 
@@ -181,7 +182,7 @@ class Training:
                     if self._resample() <= o.target:
                         return f"a residual at fresh points below {o.target:g}"
                     optimiser.evaluate()
-                elif o.batch and name in FIRST_ORDER:
+                elif o.batch and name in IN_BATCHES:
                     self.objective.draw(self._generator)
                     optimiser.evaluate()
                 loss = optimiser.value

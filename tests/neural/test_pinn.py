@@ -160,7 +160,7 @@ def test_every_optimiser_reduces_the_loss(optimiser):
     assert loss[-1] < 0.5 * loss[0]
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "soap"])
+@pytest.mark.parametrize("optimiser", ["adam", "soap", "spring"])
 def test_batches_of_the_points_reduce_the_loss_at_all_of_them(optimiser):
     options = {**SMALL, "optimiser": optimiser, "batch": 64, "seed": 3}
     trained = [
