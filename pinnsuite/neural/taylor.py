@@ -46,6 +46,17 @@ class Channels:
         """The number of the channel of each derivative."""
         return {a: k for k, a in enumerate(self.orders)}
 
+    def jets(self, num_fields: int) -> Sequence[Jet]:
+        """Return the derivatives of each field, one field after another."""
+        known = self._jets
+        for i in range(len(known) // len(self.orders), num_fields):
+            known += [Jet(i, a) for a in self.orders]
+        return known[: num_fields * len(self.orders)]
+
+    @cached_property
+    def _jets(self) -> list[Jet]:
+        return []
+
     @cached_property
     def seconds(self) -> tuple[tuple[int, int, int], ...]:
         """The numbers of second derivatives and of the two first ones they are of."""
@@ -116,10 +127,6 @@ def channels(jets: Iterable[Jet], num_coordinates: int) -> Channels:
     return Channels(tuple(sorted(orders, key=lambda a: (sum(a), a))))
 
 
-Rows = Sequence[torch.Tensor]
-"""Channels one by one."""
-
-
 def product_matrix(left: torch.Tensor, kept: Channels) -> torch.Tensor:
     """Return the matrix that takes the channels of f to those of a product `left f`.
 
@@ -138,18 +145,15 @@ class Carried:
     Parameters
     ----------
     values
-        For each field its channels, each (n,).
+        Shape (fields, channels, n).
     kept
         What the channels are.
     """
 
-    def __init__(self, values: Iterable[Rows], kept: Channels) -> None:
+    def __init__(self, values: torch.Tensor, kept: Channels) -> None:
         self.kept = kept
-        self._values: Mapping[Jet, torch.Tensor] = {
-            Jet(i, orders): row
-            for i, rows in enumerate(values)
-            for orders, row in zip(kept.orders, rows, strict=True)
-        }
+        rows = values.flatten(0, 1).unbind(0)
+        self._values = dict(zip(kept.jets(len(values)), rows, strict=True))
 
     def __getitem__(self, jet: Jet) -> torch.Tensor:
         """Return the derivative `jet` at the points: (n,)."""

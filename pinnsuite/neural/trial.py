@@ -372,7 +372,7 @@ class CarriedBack(Carried):
         network: Propagation,
         positive: Mapping[int, Composition],
     ) -> None:
-        super().__init__([rows.unbind(0) for rows in values], prepared.kept)
+        super().__init__(values, prepared.kept)
         self._prepared, self._network, self._positive = prepared, network, positive
         self._layers = prepared.trial.network.layers(parameters)
         self._shape = values.shape

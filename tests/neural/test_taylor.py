@@ -137,7 +137,7 @@ def test_a_network_has_the_derivatives_of_nested_differentiation(activation, per
     propagation = Propagation(network, inputs, kept)
     outputs = propagation.outputs(network.layers(weights), inputs)
     expected = ReverseMode(points, network(weights, features(points)))
-    carried = Carried([outputs[:, :, i].unbind(0) for i in range(2)], kept)
+    carried = Carried(outputs.permute(2, 0, 1), kept)
     for i, a in itertools.product(range(2), kept.orders):
         torch.testing.assert_close(
             carried[Jet(i, a)], expected[Jet(i, a)].detach(), rtol=1e-9, atol=1e-9
