@@ -110,7 +110,11 @@ def markdown(results_dir: Path, peer: str | None = None) -> str:
     parts = [tables.distance([d for rs in problems for d in distances(rs)])]
     if peer is not None:
         parts.append(tables.beside(problems, peer))
-    made_on = "; ".join([*_machines(records), _span(records)])
+    machines = dict.fromkeys(
+        f"{m.cpu}, {m.cores} cores, threads: {m.threads}"
+        for m in (r.machine for r in records)
+    )
+    made_on = "; ".join([*machines, _span(records)])
     return "\n".join([*map(tables.to_markdown, parts), f"({made_on}.)\n"])
 
 

@@ -192,7 +192,7 @@ def distance(found: Sequence[Distance]) -> Table:
                 spread if len(d.errors) > 1 else "–",
                 f"{len(d.errors)} of {d.num_runs}",
                 "–" if d.learned_s is None else wording.seconds(d.learned_s),
-                d.classical or "none as good",
+                d.classical or "none reaches it",
                 "–" if d.classical_s is None else wording.seconds(d.classical_s),
                 f"> {ratio}" if d.is_coarsest and d.ratio is not None else ratio,
             ]
