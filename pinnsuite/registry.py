@@ -191,6 +191,20 @@ SOLVERS: Mapping[str, SolverEntry] = {
         "torch",
         "physics-informed network: exact conditions where it can, Adam + quasi-Newton",
     ),
+    "random-features": SolverEntry(
+        "pinnsuite.neural.random_features.solver:RandomFeatures",
+        "pinn",
+        ("pde", "dynamics"),
+        "numpy",
+        "a network with a frozen random layer: spectral collocation by least squares",
+    ),
+    "auto-pinn": SolverEntry(
+        "pinnsuite.neural.auto_pinn:AutoPINN",
+        "pinn",
+        ("pde", "dynamics", "inverse"),
+        "torch",
+        "the learned method that fits the problem, accepted by its fresh residual only",
+    ),
     "deepxde": SolverEntry(
         "pinnsuite.neural.deepxde:DeepXDE",
         "pinn",

@@ -67,15 +67,19 @@ class Clock:
         finally:
             cpu = time.process_time() - cpu
             wall = time.perf_counter() - wall
-            before = self.phases.get(name, PhaseCost(0.0, 0.0))
-            total = before.cpu_s + cpu
-            self.phases[name] = PhaseCost(
-                before.wall_s + wall,
-                total,
-                max(before.peak_rss, peak_rss()),
-                1,
-                total,
-            )
+            self._add(name, wall, cpu, peak_rss())
+
+    def add(self, cost: Cost) -> None:
+        """Add the phases of another run: of a solver that this one called."""
+        for name, phase in cost.phases.items():
+            self._add(name, phase.wall_s, phase.cpu_s, phase.peak_rss)
+
+    def _add(self, name: str, wall: float, cpu: float, peak: int) -> None:
+        before = self.phases.get(name, PhaseCost(0.0, 0.0))
+        total = before.cpu_s + cpu
+        self.phases[name] = PhaseCost(
+            before.wall_s + wall, total, max(before.peak_rss, peak), 1, total
+        )
 
     def cost(self) -> Cost:
         """Return what was measured so far."""

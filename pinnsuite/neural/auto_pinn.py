@@ -1,0 +1,186 @@
+"""The learned method that fits the problem, chosen by what its definition says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pinnsuite.neural.option import DTYPES, at_least, choice, positive
+from pinnsuite.neural.pinn import PINN
+from pinnsuite.neural.random_features.solver import RandomFeatures
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.form import classify
+from pinnsuite.solution.cost import Clock
+from pinnsuite.solution.solution import Snapshot, Solution, Status
+from pinnsuite.solver import Progress, require_supported, silent
+
+MANY_COORDINATES = 4
+"""Coordinates from which a network is trained in batches, by SOAP in float32."""
+FIRST_SHARE = 0.5
+"""Share of a budget for the first method, so that another can follow it."""
+
+NOISE_ALLOWANCE = 0.1
+"""Acceptance with measurements: their noise leaves a residual that no fit removes."""
+
+
+@dataclass(frozen=True)
+class AutoPINN:
+    """A choice between random features and networks, by the form of the problem.
+
+    What is tried, in this order, until the residual at fresh points accepts it:
+
+    - forward problems: `random-features`, which solves linear problems at once,
+      ordinary systems and evolution in windows, and smooth stationary ones by
+      Gauss-Newton; then
+    - in many dimensions, a network in batches with SOAP in float32;
+    - with unknown coefficients in ordinary equations, Levenberg-Marquardt on a small
+      network; everything else, `pinn` as it is.
+
+    A result is accepted by its residual at fresh points only, never by a training loss:
+    where none is accepted, the best of them is returned as not reached. There is no
+    tuning per problem. The record names each step and why the next one came.
+
+    Attributes
+    ----------
+    acceptance
+        Largest share of error at fresh points that counts as solved.
+    dtype, device
+        Of networks: `float64` or `float32`, and where to compute.
+    seed
+        Of all weights and points.
+    """
+
+    family: ClassVar[str] = "pinn"
+    tuned_on: ClassVar[tuple[str, ...]] = tuple(
+        sorted({*PINN.tuned_on, *RandomFeatures.tuned_on})
+    )
+
+    acceptance: float = 1e-2
+    dtype: str = "float64"
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive(self, "acceptance")
+        at_least(self, "seed", 0)
+        choice(self, "dtype", DTYPES)
+
+    def why_not(self, problem: Any) -> str | None:
+        """Say which part of `problem` is out of reach, or None."""
+        reasons = [s.why_not(problem) for s in (RandomFeatures(), PINN())]
+        return None if None in reasons else reasons[-1]
+
+    def candidates(self, problem: Problem) -> Iterator[RandomFeatures | PINN]:
+        """Yield the solvers in the order in which they are tried."""
+        features = RandomFeatures(acceptance=self.acceptance, seed=self.seed)
+        if features.why_not(problem) is None:
+            yield features
+        network = PINN(
+            tolerance=self.acceptance,
+            dtype=self.dtype,
+            device=self.device,
+            seed=self.seed,
+        )
+        if network.why_not(problem) is not None:
+            return
+        form = classify(problem)
+        if problem.unknowns and form.is_ordinary:
+            # A fit to data: residuals are many, parameters few.
+            network = replace(
+                network,
+                optimiser="levenberg-marquardt",
+                depth=2,
+                points=500,
+                steps=500,
+                tolerance=max(self.acceptance, NOISE_ALLOWANCE),
+            )
+        elif problem.unknowns:
+            network = replace(network, tolerance=max(self.acceptance, NOISE_ALLOWANCE))
+        elif len(problem.coordinates) >= MANY_COORDINATES:
+            network = replace(
+                network,
+                width=64,
+                optimiser="soap",
+                batch=500,
+                points=8000,
+                steps=20_000,
+                dtype="float32",
+            )
+        yield network
+
+    def solve(
+        self,
+        problem: Problem,
+        *,
+        progress: Progress = silent,
+        budget: float | None = None,
+    ) -> Solution:
+        """Solve `problem`; a budget in CPU seconds is shared by what is tried.
+
+        Raises
+        ------
+        UnsupportedProblemError
+            If `why_not` speaks.
+        """
+        require_supported(self, problem)
+        clock = Clock()
+        tried: list[tuple[str, Solution]] = []
+        snapshots: list[Snapshot] = []
+        candidates = list(self.candidates(problem))
+        for k, solver in enumerate(candidates):
+            spent = clock.cost().total
+            left = None if budget is None else budget - spent
+            if left is not None and left <= 0:
+                break
+            is_last = k == len(candidates) - 1
+            share = left if left is None or is_last else left * FIRST_SHARE
+            name = "random-features" if isinstance(solver, RandomFeatures) else "pinn"
+
+            found = solver.solve(
+                problem,
+                progress=_part(progress, k, len(candidates), name),
+                budget=share,
+            )
+            wall = sum(p.wall_s for p in clock.phases.values())
+            clock.add(found.cost)
+            snapshots += [
+                replace(s, cpu_s=s.cpu_s + spent, wall_s=s.wall_s + wall)
+                for s in found.snapshots
+            ]
+            tried.append((repr(solver), found))
+            if found.status is Status.OK:
+                break
+        best = min((f for _, f in tried), key=_rank)
+        steps = [f"{name}: {found.status}, {found.sentence}" for name, found in tried]
+        return replace(
+            best,
+            message=" Then ".join(steps),
+            cost=clock.cost(),
+            snapshots=snapshots,
+            details={**best.details, "tried": steps},
+        )
+
+
+def _part(progress: Progress, k: int, parts: int, name: str) -> Progress:
+    """Return the progress of part k of several."""
+
+    def report(fraction: float, note: str) -> None:
+        progress((k + fraction) / parts, f"{name}: {note}")
+
+    return report
+
+
+def _rank(found: Solution) -> tuple[bool, bool, float]:
+    """Return what the better of two solutions has less of."""
+    shares = [
+        float(found.details[name])
+        for name in ("fresh_residual", "fresh_imbalance", "fresh_conditions")
+        if name in found.details
+    ]
+    return (
+        found.status is not Status.OK,
+        not found.fields,
+        max(shares, default=math.inf),
+    )

@@ -1,0 +1,1 @@
+"""Networks with a frozen random hidden layer, fitted by least squares."""

@@ -1,0 +1,117 @@
+"""A hidden layer drawn once: features of local coordinates, with all derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SINE, TANH = "sine", "tanh"
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Random features `φ_j(ξ) = σ(w_j·ξ + b_j)` of local coordinates ξ in [-1, 1]ᵈ.
+
+    The components of w_j are uniform in [-s_k, s_k], s_k the scale along coordinate k.
+    A constant and the coordinates themselves stand beside them (direct links), so that
+    affine functions are represented exactly.
+
+    Sources: Y.-H. Pao, G.-H. Park, D. J. Sobajic, Neurocomputing 6 (1994) 163-180, DOI
+    10.1016/0925-2312(94)90053-1 (random hidden layer with direct links); S. Dong, Z.
+    Li, Computer Methods in Applied Mechanics and Engineering 387 (2021) 114129, DOI
+    10.1016/j.cma.2021.114129; J. Chen, X. Chi, W. E, Z. Yang, Journal of Machine
+    Learning 1 (2022) 268-298, DOI 10.4208/jml.220726.
+
+    Attributes
+    ----------
+    weights, biases
+        Shapes (features, d) and (features,).
+    activation
+        `sine` or `tanh`.
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray
+    activation: str
+
+    @property
+    def size(self) -> int:
+        """The number of functions, direct links included."""
+        number, d = self.weights.shape
+        return int(number + 1 + d)
+
+    def tables(
+        self, local: np.ndarray, orders: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], np.ndarray]:
+        """Return derivatives by the local coordinates.
+
+        Parameters
+        ----------
+        local
+            Shape (…, d).
+        orders
+            Which derivatives.
+
+        Returns
+        -------
+        For each of `orders`, shape (…, size).
+        """
+        slopes = _slopes(
+            self.activation,
+            local @ self.weights.T + self.biases,
+            max((sum(a) for a in orders), default=0),
+        )
+        found = {}
+        for a in orders:
+            table = np.zeros((*local.shape[:-1], self.size))
+            number = len(self.biases)
+            powers = np.prod(self.weights ** np.array(a), axis=1)
+            table[..., :number] = slopes[sum(a)] * powers
+            if sum(a) == 0:
+                table[..., number] = 1.0
+                table[..., number + 1 :] = local
+            elif sum(a) == 1:
+                table[..., number + 1 + a.index(1)] = 1.0
+            found[a] = table
+        return found
+
+
+def _slopes(activation: str, z: np.ndarray, highest: int) -> list[np.ndarray]:
+    """Return σ(z), σ'(z), … up to the derivative of order `highest`."""
+    if activation == SINE:
+        sine = np.sin(z)
+        found = [sine]
+        if highest:
+            cosine = np.cos(z)
+            cycle = [sine, cosine, -sine, -cosine]
+            found = [cycle[k % 4] for k in range(highest + 1)]
+        return found
+    y = np.tanh(z)
+    # Derivatives of tanh are polynomials in y: P' = dP/dy (1 - y²).
+    polynomial = np.polynomial.Polynomial([0.0, 1.0])
+    rate = np.polynomial.Polynomial([1.0, 0.0, -1.0])
+    found = []
+    for _ in range(highest + 1):
+        found.append(polynomial(y))
+        polynomial = polynomial.deriv() * rate
+    return found
+
+
+def draw(number: int, scales: Sequence[float], activation: str, seed: int) -> Basis:
+    """Return `number` random features of scales `s_k`.
+
+    A hyperplane `w·ξ + b = 0` of a tanh feature crosses the box; the phase of a sine is
+    uniform.
+    """
+    generator = np.random.default_rng(seed)
+    d = len(scales)
+    weights = generator.uniform(-1.0, 1.0, (number, d)) * np.asarray(scales)
+    if activation == SINE:
+        biases = generator.uniform(0.0, 2 * math.pi, number)
+    else:
+        centres = generator.uniform(-1.1, 1.1, (number, d))
+        biases = -(weights * centres).sum(1)
+    return Basis(weights, biases, activation)

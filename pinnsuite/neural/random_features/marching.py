@@ -1,0 +1,205 @@
+"""Windows in time, one after the other, as long as the residual allows."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinnsuite.neural.random_features.basis import Basis
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.system import (
+    Equations,
+    Piece,
+    State,
+    System,
+)
+from pinnsuite.problem.jets import Jet
+
+logger = logging.getLogger(__name__)
+
+FIRST_WINDOW = 0.05
+"""Share of the time interval that the first window takes."""
+SHORTEST_WINDOW = 1e-7
+MAX_STEPS = 8
+"""Gauss-Newton steps in a window before it counts as too long."""
+GROWTH = 1.6
+ORDER = 10.0
+"""The residual of a window is taken to fall like its length to this power."""
+REST = 2
+"""Windows after a rejection that are not longer than the one before."""
+EASY = 0.05
+TIGHT, IDLE = 0.3, 1e-3
+"""Shares of the tolerance above which a patch is halved ahead of need, and below which
+two are joined."""
+SIMILAR = 0.3
+"""Ratio of spectral tails from which time is to blame as well as space."""
+
+
+@dataclass
+class March:
+    """The state of a march through time.
+
+    Attributes
+    ----------
+    pieces
+        Accepted windows.
+    worst
+        Largest indicator of an accepted window, as a share of the tolerance.
+    rejected, steps
+        Windows given up, and Gauss-Newton steps in all.
+    """
+
+    pieces: list[Piece] = field(default_factory=list)
+    worst: float = 0.0
+    rejected: int = 0
+    steps: int = 0
+
+
+def march(
+    equations: Equations,
+    basis: Basis,
+    partition: Partition,
+    tolerance: float,
+    max_patches: int,
+    report: Callable[[float, str], bool],
+) -> tuple[March, str]:
+    """Solve window by window; return the windows and why it stopped early, if it did.
+
+    A window is accepted when at fresh points, in every patch, the residual relative to
+    its terms and the misfit of the state at the window's start are below `tolerance`.
+    Else it is made shorter, or patches are halved, as the solution's Chebyshev spectrum
+    decays more slowly in time or in space.
+
+    Parameters
+    ----------
+    report
+        Told the share of time that is done and a note; True ends the march.
+    """
+    problem = equations.problem
+    assert problem.time is not None
+    begin, end = problem.time.start, problem.time.end
+    start = initial_state(equations)
+    result = March()
+    now, length = begin, FIRST_WINDOW * (end - begin)
+    order, failed, rest = ORDER, None, 0
+    while now < end - 1e-12 * (end - begin):
+        # The last two windows share what is left: no sliver at the end.
+        left = end - now
+        span = left if left <= length * 1.01 else min(length, left / 2 * 1.01)
+        window = now, now + span if span < left else end
+        system = System(equations, basis, partition, window, start)
+        coefficients, steps, is_converged = newton(system, start)
+        result.steps += steps
+        indicator = math.inf
+        if is_converged:
+            shares = system.indicators(coefficients, start) / tolerance
+            indicator = float(shares.max())
+        if report(
+            (now - begin) / (end - begin),
+            f"t = {now:.4g}, window {span:.2g}, {len(partition)} patches, "
+            f"{indicator:.1e} of the tolerance",
+        ):
+            return result, "the budget"
+        if not indicator <= 1.0:
+            result.rejected += 1
+            rest = REST
+            if span < SHORTEST_WINDOW * (end - begin):
+                return result, f"windows shorter than {span:.1e} at t = {now:.6g}"
+            if not is_converged:
+                length = span / 2
+                continue
+            bad = np.flatnonzero(shares > 1.0)
+            finer, is_long = _mended(system, coefficients, bad, partition)
+            if len(finer) > max_patches:
+                return result, f"more than {max_patches} patches at t = {now:.6g}"
+            partition = finer
+            if is_long:
+                if failed is not None and failed[0] > span:
+                    # What the last reduction of the window bought.
+                    gain = math.log(failed[1] / indicator)
+                    order = gain / math.log(failed[0] / span)
+                    order = min(max(order, 1.0), ORDER)
+                failed = span, indicator
+                length = span * max(0.1, min(0.8, 0.8 * indicator ** (-1 / order)))
+            continue
+        piece = Piece(basis, partition, window, coefficients)
+        result.pieces.append(piece)
+        result.worst = max(result.worst, indicator)
+        start, now = piece.jets, window[1]
+        order, failed = ORDER, None
+        # Never shorter after a success: what is left may not be due to the length.
+        if rest:
+            rest -= 1
+        elif indicator < EASY:
+            length = span * GROWTH
+        elif indicator < TIGHT:
+            length = span * math.sqrt(GROWTH)
+        else:
+            length = span
+        tight = np.flatnonzero(shares > TIGHT)
+        if len(tight):
+            finer, _ = _mended(system, coefficients, tight, partition)
+            partition = finer if len(finer) <= max_patches else partition
+        elif len(partition.edges) == 1:
+            partition = partition.coarsened(np.flatnonzero(shares < IDLE))
+    return result, ""
+
+
+def _mended(
+    system: System, coefficients: np.ndarray, bad: np.ndarray, partition: Partition
+) -> tuple[Partition, bool]:
+    """Return a finer partition, and whether the window is too long.
+
+    Spectra that decay alike in time and in space ask for both.
+    """
+    in_time, in_space = system.tails(coefficients, bad)
+    is_wide = in_space >= in_time
+    if partition.edges and is_wide.any():
+        partition = partition.refined(bad[is_wide])
+    return partition, bool((in_time >= SIMILAR * in_space).any())
+
+
+def newton(system: System, start: State) -> tuple[np.ndarray, int, bool]:
+    """Return the coefficients of a window, the steps taken, and if they converged."""
+    coefficients: np.ndarray | None = None
+    state = None if system.is_linear else system.state_from(start, is_frozen=True)
+    change = math.inf
+    for step in range(1, MAX_STEPS + 1):
+        new, _ = system.solve(state, coefficients)
+        if not np.isfinite(new).all():
+            return new, step, False
+        if system.is_linear:
+            return new, step, True
+        last, change = change, system.change(new, coefficients)
+        coefficients = new
+        if change < 1e-9:
+            return coefficients, step, True
+        if step > 2 and change > 0.5 * last:
+            # No longer quadratic: at the level of round-off, or lost.
+            return coefficients, step, change < 1e-6
+    assert coefficients is not None
+    return coefficients, MAX_STEPS, change < 1e-6
+
+
+def initial_state(equations: Equations) -> State:
+    """Return the initial conditions as a state; derivatives in space by differences."""
+    problem = equations.problem
+    known = {(i, k): f for i, k, f in equations.initial}
+
+    def state(points: np.ndarray, jets: Sequence[Jet]) -> list[np.ndarray]:
+        found = []
+        for j in jets:
+            function = known.get((j.field, j.orders))
+            if function is None:
+                found.append(np.zeros(len(points)))
+                continue
+            (value,) = function(*points[:, 1:].T)
+            found.append(np.broadcast_to(value, len(points)).astype(float))
+        return found
+
+    assert problem.time is not None
+    return state

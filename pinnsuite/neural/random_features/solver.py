@@ -1,0 +1,376 @@
+"""Random features: a network with a frozen hidden layer, fitted by least squares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
+from pinnsuite.neural.random_features import basis as functions
+from pinnsuite.neural.random_features.marching import march
+from pinnsuite.neural.random_features.system import Equations, Piece
+from pinnsuite.neural.random_features.whole import (
+    Level,
+    many_patches,
+    one_patch,
+    whole,
+)
+from pinnsuite.neural.sampling import interior
+from pinnsuite.neural.snapshot import Stopwatch
+from pinnsuite.problem.conditions import Initial, Observed
+from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.form import lost_jumps, require_equations
+from pinnsuite.problem.jets import Jet, lower
+from pinnsuite.solution.cost import Clock
+from pinnsuite.solution.solution import Evaluator, Snapshot, Solution, Status, failed
+from pinnsuite.solution.support import common_support
+from pinnsuite.solver import Progress, require_supported, silent
+
+ACTIVATIONS = (functions.SINE, functions.TANH)
+PATCH_FEATURES = {1: 24, 2: 80, 3: 160}
+"""Features of a patch, by the number of coordinates, time included."""
+WINDOW_SCALE = 1.0
+"""Scale of the features in time, in a window of a march: windows are short instead."""
+PATCH_SCALE = 3.0
+"""Scale in space, and in time for ordinary equations."""
+FIRST_PATCHES = {1: 8, 2: 4}
+"""Patches along each axis when a march begins, by the dimension of space."""
+MAX_PATCHES = 400
+GAUGE_POINTS = 1 << 14
+
+
+@dataclass(frozen=True)
+class RandomFeatures:
+    """A network whose hidden layer is random and fixed: a spectral collocation method.
+
+    Only the last layer is fitted, so that a linear problem is one linear least-squares
+    problem, solved by orthogonal factorisation, and a nonlinear one a few Gauss-Newton
+    steps. Stationary and linear problems are tried on one patch: the features' scales
+    are chosen by the residual at fresh points, then their number grows; where that does
+    not reach the tolerance, the domain is cut into patches with continuity conditions
+    between them, halved where the residual is large. Evolution is marched through time
+    in windows whose length follows the residual, on patches that follow the solution.
+    Nothing is tuned by hand, and no reference is seen.
+
+    The error falls exponentially with the number of features where the solution is
+    analytic in a patch, and slowly at corners and jumps. It is a classical method in
+    all but its random basis, and its costs should be compared with those.
+
+    Sources: J. Chen, X. Chi, W. E, Z. Yang, Journal of Machine Learning 1 (2022)
+    268-298, DOI 10.4208/jml.220726; S. Dong, Z. Li, Computer Methods in Applied
+    Mechanics and Engineering 387 (2021) 114129, DOI 10.1016/j.cma.2021.114129 (local
+    networks with continuity conditions, block time marching, nonlinear least squares).
+
+    Attributes
+    ----------
+    tolerances
+        Decreasing shares of error (see `System.indicators`) to reach one after the
+        other; each that is reached is a snapshot, so that a budget may end between.
+    acceptance
+        The largest indicator at fresh points that counts as solved.
+    activation
+        `sine` or `tanh`.
+    features
+        In each patch of several; None chooses by the number of coordinates.
+    max_unknowns
+        Coefficients at most, in all patches.
+    seed
+        Of the hidden layer.
+    """
+
+    family: ClassVar[str] = "pinn"
+    tuned_on: ClassVar[tuple[str, ...]] = ("allen_cahn", "burgers", "kdv")
+
+    tolerances: tuple[float, ...] = (1e-3, 1e-5, 1e-7)
+    acceptance: float = 1e-2
+    activation: str = "sine"
+    features: int | None = None
+    max_unknowns: int = 40_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.tolerances or not all(
+            0 < b < a for a, b in pairwise((1.0, *self.tolerances))
+        ):
+            raise OptionError(
+                f"Option 'tolerances' of RandomFeatures is {self.tolerances!r}; needed "
+                "are decreasing numbers between 0 and 1."
+            )
+        if not 0 < self.acceptance < 1:
+            raise OptionError(
+                f"Option 'acceptance' of RandomFeatures is {self.acceptance!r}; needed "
+                "is a number between 0 and 1."
+            )
+        if self.activation not in ACTIVATIONS:
+            raise OptionError(
+                f"Option 'activation' of RandomFeatures is {self.activation!r}; known: "
+                f"{', '.join(ACTIVATIONS)}."
+            )
+        for name, least in (("features", 4), ("max_unknowns", 10), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OptionError(
+                    f"Option {name!r} of RandomFeatures is {value!r}; at least {least} "
+                    "is needed."
+                )
+
+    def why_not(self, problem: Any) -> str | None:
+        """Say which part of `problem` is out of reach, or None."""
+        if not isinstance(problem, Problem):
+            return f"it is a {type(problem).__name__}; it solves differential equations"
+        if problem.unknowns or problem.conditions_of(Observed):
+            return "it has unknown coefficients or measurements; use 'pinn'"
+        try:
+            require_equations(problem)
+        except UnsupportedProblemError as error:
+            return str(error)
+        if problem.norm == "L1":
+            return "its solution jumps, and the features do not; use 'finite-volume'"
+        for derivative in lost_jumps(problem):
+            return (
+                f"{derivative} differentiates a coefficient that jumps, and residuals "
+                "at points do not see the jump; use 'finite-element'"
+            )
+        try:
+            lower(problem.equations, problem.fields, problem.coordinates)
+        except DefinitionError as error:
+            return f"its equations cannot be expanded: {str(error).rstrip('.')}"
+        return None
+
+    def solve(
+        self,
+        problem: Problem,
+        *,
+        progress: Progress = silent,
+        budget: float | None = None,
+    ) -> Solution:
+        """Solve `problem`; a budget in CPU seconds ends it at its best so far.
+
+        Raises
+        ------
+        UnsupportedProblemError
+            If `why_not` speaks.
+        """
+        require_supported(self, problem)
+        clock = Clock()
+        with clock.phase("symbolic"):
+            equations = Equations.of(problem)
+        run = _Run(self, equations, progress, budget)
+        with clock.phase("train"), np.errstate(all="ignore"):
+            run.go()
+        details = {
+            "dofs": run.num_unknowns,
+            "stop_reason": run.stop_reason,
+            "fresh_residual": run.indicator,
+            "method": run.note,
+        }
+        if not run.pieces:
+            return failed(
+                Status.NOT_REACHED,
+                f"no solution within the budget: {run.stop_reason}",
+                cost=clock.cost(),
+                details=details,
+            )
+        evaluate = evaluator(problem, run.pieces)
+        support = common_support(problem)
+        with clock.phase("infer"):
+            values = evaluate(support.points)
+        message = (
+            f"{run.note}; share of error {run.indicator:.1e} at fresh points; stopped "
+            f"by {run.stop_reason}"
+        )
+        is_solved = run.indicator <= self.acceptance
+        return Solution(
+            support,
+            {n: v.reshape(support.shape) for n, v in values.items()},
+            Status.OK if is_solved else Status.NOT_REACHED,
+            message if is_solved else f"not below {self.acceptance:g}: {message}",
+            evaluator=evaluate,
+            cost=clock.cost(),
+            history={"indicator": np.array(run.indicators)},
+            snapshots=run.snapshots,
+            details=details,
+        )
+
+
+class _Run:
+    """One solve: its best solution so far, and its snapshots."""
+
+    def __init__(
+        self,
+        options: RandomFeatures,
+        equations: Equations,
+        progress: Progress,
+        budget: float | None,
+    ) -> None:
+        self._options, self._equations = options, equations
+        self._progress, self._budget = progress, budget
+        self._watch = Stopwatch()
+        self.pieces: Sequence[Piece] = ()
+        self.indicator = math.inf
+        self.indicators: list[float] = []
+        self.note, self.stop_reason = "", "the last tolerance"
+        self.snapshots: list[Snapshot] = []
+
+    @property
+    def num_unknowns(self) -> int:
+        """Coefficients of the largest piece."""
+        return max((p.coefficients.size for p in self.pieces), default=0)
+
+    def go(self) -> None:
+        """Try one patch, then many, or march; whichever applies."""
+        o, equations = self._options, self._equations
+        problem = equations.problem
+        is_evolution = bool(problem.conditions_of(Initial))
+        last = o.tolerances[-1]
+        d = len(problem.coordinates)
+        if (equations.is_linear or not is_evolution) and problem.domain is not None:
+            limit = min(o.max_unknowns, 3000)
+            self._climb(
+                one_patch(equations, o.activation, o.seed, limit, self._remaining)
+            )
+            if self.indicator <= last or d > 3:
+                if self.indicator > last and not self._is_over():
+                    self.stop_reason = "the number of features"
+                return
+        if is_evolution:
+            self._march()
+        else:
+            features = o.features or PATCH_FEATURES[d]
+            self._climb(
+                many_patches(
+                    equations,
+                    o.activation,
+                    o.seed,
+                    features,
+                    o.max_unknowns,
+                    self._remaining,
+                )
+            )
+            if self.indicator > last:
+                self.stop_reason = (
+                    "the number of unknowns"
+                    if self._budget is None
+                    else "the budget, or the number of unknowns"
+                )
+
+    def _remaining(self) -> float:
+        return math.inf if self._budget is None else self._budget - self._watch.cpu_s
+
+    def _is_over(self) -> bool:
+        over = self._remaining() <= 0
+        if over:
+            self.stop_reason = "the budget"
+        return over
+
+    def _climb(self, levels: Iterator[Level]) -> None:
+        last = self._options.tolerances[-1]
+        for found in levels:
+            self._keep([found.piece], found.indicator, found.note)
+            share = math.log(max(found.indicator, last)) / math.log(last)
+            self._progress(
+                min(max(share, 0.0), 1.0), f"{found.note}: {found.indicator:.1e}"
+            )
+            if found.indicator <= last:
+                return
+
+    def _keep(self, pieces: Sequence[Piece], indicator: float, note: str) -> None:
+        self.indicators.append(indicator)
+        if not indicator < self.indicator:
+            return
+        self.pieces, self.indicator, self.note = list(pieces), indicator, note
+        self.snapshots.append(
+            Snapshot(
+                self._watch.cpu_s,
+                self._watch.wall_s,
+                indicator,
+                evaluator(self._equations.problem, self.pieces),
+            )
+        )
+
+    def _march(self) -> None:
+        o, equations = self._options, self._equations
+        problem = equations.problem
+        d = len(problem.coordinates)
+        partition = whole(equations)
+        if problem.domain is not None:
+            count = FIRST_PATCHES.get(problem.dimension, 2)
+            for _ in range(int(math.log2(count))):
+                partition = partition.refined(range(len(partition)))
+        scales = (
+            (PATCH_SCALE,)
+            if problem.domain is None
+            else (WINDOW_SCALE, *([PATCH_SCALE] * problem.dimension))
+        )
+        basis = functions.draw(
+            o.features or PATCH_FEATURES[d], scales, o.activation, o.seed
+        )
+        limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
+        for k, tolerance in enumerate(o.tolerances):
+
+            def report(done: float, note: str, k: int = k) -> bool:
+                share = (k + done) / len(o.tolerances)
+                self._progress(share, f"tolerance {o.tolerances[k]:.0e}: {note}")
+                return self._is_over()
+
+            result, trouble = march(
+                equations, basis, partition, tolerance, limit, report
+            )
+            if trouble:
+                self.stop_reason = trouble
+                if not self.pieces:
+                    self.pieces = result.pieces
+                    self.note = "windows up to where it stopped; frozen from there"
+                return
+            note = (
+                f"{len(result.pieces)} windows of up to "
+                f"{max(len(p.partition) for p in result.pieces)} patches with "
+                f"{basis.size} features"
+            )
+            self._keep(result.pieces, result.worst * tolerance, note)
+
+
+def evaluator(problem: Problem, pieces: Sequence[Piece]) -> Evaluator:
+    """Return the function from points to fields by name.
+
+    A field that is fixed up to a constant (the hint `gauge`) gets the mean zero. After
+    the last window the fields stay what they are at its end.
+    """
+    names = problem.field_names
+    zero = (0,) * len(problem.coordinates)
+    jets = [Jet(i, zero) for i in range(len(names))]
+    ends = np.array([p.times[1] for p in pieces if p.times is not None])
+
+    def at(points: np.ndarray) -> list[np.ndarray]:
+        if not len(ends):
+            return pieces[0].jets(points, jets)
+        points = points.copy()
+        points[:, 0] = np.minimum(points[:, 0], ends[-1])
+        owner = np.minimum(np.searchsorted(ends, points[:, 0]), len(ends) - 1)
+        found = [np.empty(len(points)) for _ in jets]
+        for k in np.unique(owner):
+            mine = owner == k
+            for whole_row, part in zip(
+                found, pieces[k].jets(points[mine], jets), strict=True
+            ):
+                whole_row[mine] = part
+        return found
+
+    gauge = problem.hints.get("gauge")
+    offsets: dict[str, Any] = {}
+
+    def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
+        if gauge is not None and not offsets:
+            values = at(interior(problem, GAUGE_POINTS, 0))[names.index(gauge)]
+            offsets[gauge] = values.mean()
+        return {
+            name: values - offsets.get(name, 0.0)
+            for name, values in zip(names, at(points), strict=True)
+        }
+
+    return evaluate

@@ -1,0 +1,248 @@
+"""One system for the whole domain, time included, refined by its residual."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnsuite.neural.random_features.basis import draw
+from pinnsuite.neural.random_features.marching import initial_state
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.system import (
+    Equations,
+    Piece,
+    State,
+    System,
+)
+
+SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
+"""Scales that are tried alike along all coordinates, in one patch."""
+FIRST_FEATURES = 150
+GROWTH = 1.7
+ENOUGH = 0.2
+"""More features follow while each step leaves at most this share of the residual."""
+PATCH_SCALE = 3.0
+"""Scale in each of several patches: they are made smaller instead."""
+MAX_STEPS = 20
+THRESHOLDS = (0.1, 0.3, 0.6, 1.0)
+"""Patches are halved whose indicator is above this share of the largest, the first that
+does not make more than `MAX_GROWTH` times as many of them."""
+MAX_GROWTH = 2.6
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A solution of one system, and how good it looks.
+
+    Attributes
+    ----------
+    piece
+        The fields.
+    indicator
+        Largest share of error over patches and fresh points.
+    note
+        Features, scales and patches, for people.
+    """
+
+    piece: Piece
+    indicator: float
+    note: str
+
+
+def one_patch(
+    equations: Equations,
+    activation: str,
+    seed: int,
+    max_unknowns: int,
+    remaining: Callable[[], float],
+) -> Iterator[Level]:
+    """Yield ever better solutions on one patch: scales first, then more features.
+
+    The scales of the features are chosen by the residual at fresh points: alike along
+    all coordinates first, then one by one. More features follow while they pay.
+    """
+    partition = whole(equations)
+    fields = len(equations.problem.fields)
+    d = len(equations.problem.coordinates)
+    number = FIRST_FEATURES if d <= 3 else 2 * FIRST_FEATURES
+    best: Level | None = None
+    chosen: tuple[float, ...] = ()
+
+    def tried(scales: tuple[float, ...], number: int) -> Level:
+        basis = draw(number, scales, activation, seed)
+        return level(equations, basis_note(number, scales, 1), basis, partition, seed)
+
+    seen = set()
+
+    def candidates() -> Iterator[tuple[float, ...]]:
+        for s in SCALES:
+            yield (s,) * d
+        for _, axis in itertools.product(range(2), range(d)):
+            for factor in (0.5, 2.0):
+                yield tuple(
+                    s * factor if k == axis else s for k, s in enumerate(chosen)
+                )
+
+    rising = 0
+    for scales in candidates():
+        if remaining() <= 0:
+            return
+        if scales in seen or (rising >= 2 and len(set(scales)) == 1):
+            continue
+        seen.add(scales)
+        found = tried(scales, number)
+        if best is None or found.indicator < best.indicator:
+            best, chosen, rising = found, scales, 0
+            yield found
+        else:
+            rising += 1
+    assert best is not None
+    last = best.indicator
+    while remaining() > 0:
+        number = math.ceil(number * GROWTH)
+        if number * fields > max_unknowns:
+            return
+        # More features resolve higher frequencies: the scale may rise with them.
+        step = min(
+            (tried(tuple(s * f for s in chosen), number) for f in (1.0, 1.3)),
+            key=lambda found: found.indicator,
+        )
+        if step.indicator < best.indicator:
+            best = step
+            yield best
+        if step.indicator > ENOUGH * last:
+            return
+        last = step.indicator
+
+
+def many_patches(
+    equations: Equations,
+    activation: str,
+    seed: int,
+    features: int,
+    max_unknowns: int,
+    remaining: Callable[[], float],
+) -> Iterator[Level]:
+    """Yield solutions on ever finer partitions, halved where the indicator is large."""
+    problem = equations.problem
+    d = len(problem.coordinates)
+    basis = draw(features, (PATCH_SCALE,) * d, activation, seed)
+    partition = whole(equations)
+    partition = partition.refined(range(len(partition)))
+    start: State | None = None
+    spent = 0.0
+    while len(partition) * len(problem.fields) * basis.size <= max_unknowns:
+        before = remaining()
+        if before <= spent:
+            # It would not end in time.
+            return
+        note = basis_note(features, (PATCH_SCALE,) * d, len(partition))
+        found = level(equations, note, basis, partition, seed, start)
+        yield found
+        start = found.piece.jets if math.isfinite(found.indicator) else None
+        shares = shares_of(equations, found, seed)
+        finer = halved(partition, shares)
+        spent = (before - remaining()) * finer.work / partition.work
+        partition = finer
+
+
+def halved(partition: Partition, shares: np.ndarray) -> Partition:
+    """Return the partition with its worst patches halved, not many times as many."""
+    for threshold in THRESHOLDS:
+        worst = np.flatnonzero(shares >= threshold * shares.max())
+        finer = partition.refined(worst)
+        if len(finer) <= MAX_GROWTH * len(partition):
+            break
+    return finer
+
+
+def whole(equations: Equations) -> Partition:
+    """Return the partition into one patch."""
+    problem = equations.problem
+    if problem.domain is None:
+        return Partition(())
+    return Partition(
+        tuple(np.asarray(b, dtype=float) for b in problem.domain.bounds),
+        problem.domain,
+        equations.periodic,
+    )
+
+
+def times_of(equations: Equations) -> tuple[float, float] | None:
+    """Return the whole time, None where there is none."""
+    time = equations.problem.time
+    return None if time is None else (time.start, time.end)
+
+
+def basis_note(number: int, scales: tuple[float, ...], patches: int) -> str:
+    """Return what a level consists of, in words."""
+    sizes = ", ".join(f"{s:.3g}" for s in scales)
+    where = "1 patch" if patches == 1 else f"{patches} patches"
+    return f"{number} features of scale {sizes} in {where}"
+
+
+def level(
+    equations: Equations,
+    note: str,
+    basis: object,
+    partition: Partition,
+    seed: int,
+    guess: State | None = None,
+) -> Level:
+    """Solve one system; a failed one has the indicator infinity."""
+    times = times_of(equations)
+    start = None if times is None else initial_state(equations)
+    system = System(equations, basis, partition, times, start, seed=seed)  # type: ignore[arg-type]
+    coefficients, is_converged = stationary(system, guess)
+    piece = Piece(basis, partition, times, coefficients)  # type: ignore[arg-type]
+    indicator = math.inf
+    if is_converged:
+        indicator = float(system.indicators(coefficients, start).max())
+    if not math.isfinite(indicator):
+        indicator = math.inf
+    return Level(piece, indicator, note)
+
+
+def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
+    """Return the indicators of all patches."""
+    piece = found.piece
+    start = None if piece.times is None else initial_state(equations)
+    system = System(
+        equations, piece.basis, piece.partition, piece.times, start, seed=seed
+    )
+    shares = system.indicators(piece.coefficients, start)
+    return np.where(np.isfinite(shares), shares, 1.0)
+
+
+def stationary(system: System, guess: State | None) -> tuple[np.ndarray, bool]:
+    """Return coefficients by damped Gauss-Newton steps, and whether they settled."""
+    state = None if guess is None else system.state_from(guess, is_frozen=False)
+    coefficients, _ = system.solve(state, None)
+    if not np.isfinite(coefficients).all():
+        return coefficients, False
+    if system.is_linear:
+        # Once more for what round-off left.
+        refined, _ = system.solve(None, coefficients)
+        return (refined if np.isfinite(refined).all() else coefficients), True
+    new, misfit = system.solve(None, coefficients)
+    best, change = coefficients, math.inf
+    for _ in range(MAX_STEPS):
+        direction = new - coefficients
+        length = 1.0
+        while True:
+            trial = coefficients + length * direction
+            new, after = system.solve(None, trial)
+            if after < misfit * (1 + 1e-6) or length < 1e-3:
+                break
+            length /= 2
+        if not after < misfit:
+            return best, change < 1e-4
+        change = system.change(trial, coefficients)
+        coefficients, best, misfit = trial, trial, after
+        if change < 1e-10:
+            return best, True
+    return best, change < 1e-4
