@@ -56,8 +56,8 @@ def lorenz_inverse(
         name="lorenz_inverse",
         fields=list(fields),
         equations=[
-            D(x, t) - sigma * (y - x),
-            D(y, t) - x * (rho - z) + y,
+            D(x, t) - sigma * y + sigma * x,
+            D(y, t) - rho * x + x * z + y,
             D(z, t) - x * y + beta * z,
         ],
         time=TimeInterval(t, 0, END, num_outputs=301),
