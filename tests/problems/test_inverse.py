@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from pinnsuite.classical.adjoint import Adjoint
+from pinnsuite.classical.least_squares import NonlinearLeastSquares
 from pinnsuite.classical.lines import MethodOfLines
 from pinnsuite.errors import OptionError
 from pinnsuite.problem import Observed, data_file, load
@@ -155,3 +156,17 @@ def test_viscosity_is_judged_beside_the_solution():
 def test_parameters_out_of_range_are_named(name, parameters):
     with pytest.raises(OptionError, match=f"{next(iter(parameters))} is"):
         load(name, **parameters)
+
+
+def test_the_lorenz_systems_measurements_lie_on_the_trajectory_of_its_true_rates():
+    noisy = load("lorenz_inverse", measurements=60, noise=0.5, seed=3)
+    found = NonlinearLeastSquares().solve(noisy.without_answer())
+    for u in noisy.unknowns:
+        error = found.details["standard_errors"][u.name]
+        assert abs(found.coefficients[u.name] - u.truth) < 4 * error
+    silent = load("lorenz_inverse")
+    for observed in silent.conditions_of(Observed):
+        exact = silent.reference.evaluate(observed.points)
+        np.testing.assert_allclose(
+            observed.values, exact[observed.field.func.__name__], rtol=1e-12
+        )
