@@ -207,7 +207,12 @@ def formulate(
 
 
 def _with_bare_factor(exact: Exact, problem: Problem) -> Exact:
-    """Return `exact` with the product of the distances to the sides as its factor."""
+    """Return `exact` with the product of the distances to the sides as its factor.
+
+    A factor that is no polynomial, around curved boundaries, is left as it is.
+    """
+    if not exact.factor.is_polynomial(*problem.coordinates):
+        return exact
     leading = sp.LC(sp.expand(exact.factor), *problem.coordinates)
     return replace(exact, factor=exact.factor / abs(leading))
 
