@@ -166,7 +166,7 @@ def _mended(
 def newton(system: System, start: State) -> tuple[np.ndarray, int, bool]:
     """Return the coefficients of a window, the steps taken, and if they converged."""
     coefficients: np.ndarray | None = None
-    state = None if system.is_linear else system.state_from(start, is_frozen=True)
+    state = None if system.is_linear else system.state_from(start)
     change = math.inf
     for step in range(1, MAX_STEPS + 1):
         new, _ = system.solve(state, coefficients)

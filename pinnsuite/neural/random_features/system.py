@@ -37,6 +37,9 @@ TENSOR_DIMENSIONS = 3
 """Coordinates up to which collocation points form a grid in each patch."""
 BOUNDARY_SHARE = 1.5
 """Points on a face for each function that a basis of that many has on a face."""
+EXTRAPOLATION = 2
+"""Degree in time of the state that Gauss-Newton begins with in a window: frozen, it
+needed a step more."""
 FAIR_SHARE = 1 / 8
 """Share of the volume below which a patch's error weighs less."""
 
@@ -317,7 +320,7 @@ class System:
         if d == 1:
             return 1
         whole = self._oversampling * self._basis.size
-        return math.ceil(BOUNDARY_SHARE * float(whole) ** ((d - 1) / d))
+        return math.ceil(BOUNDARY_SHARE * math.pow(whole, (d - 1) / d))
 
     def _face_points(self, count: int) -> np.ndarray:
         """Return points of [-1, 1]^(d-1)."""
@@ -503,21 +506,33 @@ class System:
             for j in self._jets
         ]
 
-    def state_from(self, start: State, *, is_frozen: bool) -> list[np.ndarray]:
+    def state_from(self, start: State) -> list[np.ndarray]:
         """Return the jets of a state at the interior points: (patches, n) each.
 
-        A frozen state stays what it is when the window begins.
+        In a window they are extrapolated from its beginning, by a Taylor polynomial of
+        degree `EXTRAPOLATION` in time.
         """
         points = self._points(self._interior)
         flat = points.reshape(-1, points.shape[2]).copy()
-        known = self._jets
-        if is_frozen:
-            assert self._times is not None
+        jets, degree = self._jets, 0
+        if self._times is not None:
+            elapsed = flat[:, 0] - self._times[0]
             flat[:, 0] = self._times[0]
-            known = [j for j in self._jets if j.orders[0] == 0]
-        values = dict(zip(known, start(flat, known), strict=True))
-        zero = np.zeros(len(flat))
-        return [values.get(j, zero).reshape(points.shape[:2]) for j in self._jets]
+            degree = EXTRAPOLATION
+        asked = {
+            Jet(j.field, (j.orders[0] + m, *j.orders[1:])): None
+            for j in jets
+            for m in range(degree + 1)
+        }
+        values = dict(zip(asked, start(flat, list(asked)), strict=True))
+        found = []
+        for j in jets:
+            total = np.zeros(len(flat))
+            for m in range(degree + 1):
+                term = values[Jet(j.field, (j.orders[0] + m, *j.orders[1:]))]
+                total += term if not m else term * elapsed**m / math.factorial(m)
+            found.append(total.reshape(points.shape[:2]))
+        return found
 
     def _points(self, local: np.ndarray) -> np.ndarray:
         points: np.ndarray = self._centres[:, None] + self._halves[:, None] * local

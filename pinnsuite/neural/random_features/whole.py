@@ -220,7 +220,7 @@ def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
 
 def stationary(system: System, guess: State | None) -> tuple[np.ndarray, bool]:
     """Return coefficients by damped Gauss-Newton steps, and whether they settled."""
-    state = None if guess is None else system.state_from(guess, is_frozen=False)
+    state = None if guess is None else system.state_from(guess)
     coefficients, _ = system.solve(state, None)
     if not np.isfinite(coefficients).all():
         return coefficients, False
