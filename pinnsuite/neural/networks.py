@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from pinnsuite.neural.taylor import Channels
+from pinnsuite.neural.taylor import Channels, Orders
 
 ACTIVATIONS = {"tanh": torch.tanh, "sine": torch.sin}
 """Smooth ones: their derivatives enter the residual."""
@@ -80,7 +80,12 @@ class Features:
     """What a network sees of the coordinates.
 
     Each coordinate scaled to [-1, 1], or its sine and cosine over one period where the
-    fields are periodic: then so is every function of them, with all derivatives.
+    fields are periodic: then so is every function of them, with all derivatives. Random
+    Fourier features may follow: `sin(B x)` and `cos(B x)` of the scaled coordinates x,
+    where the solution holds frequencies that a network learns late.
+
+    Source: M. Tancik et al., Advances in Neural Information Processing Systems 33
+    (2020) 7537-7547, arXiv:2006.10739.
 
     Attributes
     ----------
@@ -88,21 +93,25 @@ class Features:
         Lower and upper ends of the coordinates, shape (coordinates, 2).
     periodic
         The columns of the periodic coordinates.
+    frequencies
+        B, shape (coordinates, k); None: no such features.
     """
 
     limits: np.ndarray
     periodic: Sequence[int] = ()
+    frequencies: torch.Tensor | None = None
 
     @property
     def size(self) -> int:
         """The number of features."""
-        return len(self.limits) + len(self.periodic)
+        waves = 0 if self.frequencies is None else 2 * self.frequencies.shape[1]
+        return len(self.limits) + len(self.periodic) + waves
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """Return the features (n, size) of `points` (n, coordinates)."""
         ends = torch.as_tensor(self.limits, dtype=points.dtype, device=points.device)
         scaled = (2 * points - ends.sum(1)) / (ends[:, 1] - ends[:, 0])
-        if not self.periodic:
+        if not self.periodic and self.frequencies is None:
             return scaled
         columns = []
         for k, column in enumerate(scaled.unbind(1)):
@@ -111,7 +120,11 @@ class Features:
                 columns += [torch.sin(angle), torch.cos(angle)]
             else:
                 columns.append(column)
-        return torch.stack(columns, 1)
+        features = torch.stack(columns, 1)
+        if self.frequencies is None:
+            return features
+        phases = scaled @ self.frequencies.to(scaled)
+        return torch.cat([features, torch.sin(phases), torch.cos(phases)], 1)
 
     def derivatives(self, points: torch.Tensor, kept: Channels) -> torch.Tensor:
         """Return the features and their derivatives: (channels, n, size)."""
@@ -135,5 +148,20 @@ class Features:
                 elif is_along and orders[k] == 1:
                     row[:, column] = rate
                 column += 1
+            if self.frequencies is not None:
+                row[:, column:] = self._waves(rows[0][:, column:], orders, rates)
             rows.append(row)
         return torch.stack(rows)
+
+    def _waves(
+        self, values: torch.Tensor, orders: Orders, rates: np.ndarray
+    ) -> torch.Tensor:
+        """Return a derivative of the Fourier features from their values."""
+        assert self.frequencies is not None
+        factor = torch.ones(self.frequencies.shape[1]).to(values)
+        for row, rate, order in zip(self.frequencies, rates, orders, strict=True):
+            factor = factor * (row.to(values) * rate) ** order
+        sine, cosine = values.chunk(2, 1)
+        for _ in range(sum(orders)):
+            sine, cosine = cosine, -sine
+        return torch.cat([factor * sine, factor * cosine], 1)

@@ -106,7 +106,7 @@ class CollocationObjective:
         self._sets: dict[Place, tuple[torch.Tensor, torch.Tensor]] = {}
         self._blocks: dict[Place, list[_Block]] = {}
         self._chosen: dict[Place, list[_Block]] = {}
-        self._arrays: dict[tuple[Channels, int], Propagation] = {}
+        self._arrays: dict[tuple[Channels, int, torch.dtype], Propagation] = {}
         self._jacobian: torch.Tensor | None = None
 
     def put(self, place: Place, points: torch.Tensor, data: torch.Tensor) -> None:
@@ -143,7 +143,8 @@ class CollocationObjective:
                 rows = torch.cat([rows, rows + n])
             x, kept = points[rows], self._kept[place]
             prepared = self._trial.at(x, kept)
-            if (key := (kept, len(rows))) not in self._arrays:
+            key = kept, len(rows), x.dtype
+            if key not in self._arrays:
                 self._arrays[key] = prepared.propagation()
             yield _Block(
                 self.terms[place],
@@ -200,7 +201,7 @@ class CollocationObjective:
         weights, _, known, slopes = self._split(parameters)
         number = sum(len(b.terms) * b.num_rows for b, _ in self._all())
         r = parameters.new_empty(number)
-        if self._jacobian is None or self._jacobian.shape[0] != number:
+        if self._jacobian is None or len(self._jacobian) != number:
             self._jacobian = parameters.new_empty(number, len(parameters))
         jacobian = self._jacobian
         start = 0
@@ -224,6 +225,14 @@ class CollocationObjective:
                         torch.add(*whole.chunk(2), out=into)
                     start = end
         return r, jacobian
+
+    def parts(self) -> list[tuple[Term, int, float]]:
+        """Return whose the weighted residuals are: term, how many, weight of each."""
+        return [
+            (term, block.num_rows, _factor(share, term))
+            for block, share in self._all()
+            for term in block.terms
+        ]
 
     def at(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -48,6 +49,9 @@ class PINN(TrainingOptions):
         Neurons a hidden layer, and hidden layers.
     activation
         `tanh`, or `sine` for oscillating solutions.
+    fourier
+        Standard deviation of the frequencies of random Fourier features, in radians
+        over half of the domain; 0: none.
     points
         Collocation points inside.
     boundary_points, initial_points
@@ -109,6 +113,11 @@ class PINN(TrainingOptions):
         for name in ("adam_rate", "boundary_weight", "data_weight", "tolerance"):
             positive(self, name)
         choice(self, "activation", ACTIVATIONS)
+        if not (isinstance(self.fourier, int | float) and 0 <= self.fourier < math.inf):
+            raise OptionError(
+                f"Option 'fourier' of PINN is {self.fourier!r}; needed is a number "
+                "of at least 0."
+            )
         choice(self, "optimiser", OPTIMISERS)
         choice(self, "hard_conditions", ("auto", "off"))
         choice(self, "dtype", DTYPES)

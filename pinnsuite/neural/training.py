@@ -53,6 +53,7 @@ class TrainingOptions:
     width: int = 20
     depth: int = 3
     activation: str = "tanh"
+    fourier: float = 0.0
     points: int = 2000
     boundary_points: int = 400
     initial_points: int | None = None
@@ -108,7 +109,13 @@ class Training:
         ends = limits(problem)
         hidden = (options.width,) * options.depth
         self.trial: Trial = trial(
-            problem, ends, magnitudes, exact, hidden, options.activation
+            problem,
+            ends,
+            magnitudes,
+            exact,
+            hidden,
+            options.activation,
+            self._frequencies(len(ends)),
         )
         held = [
             r
@@ -154,6 +161,15 @@ class Training:
             self._problem, places, times * o.points, times * o.boundary_points, initial
         )
         return {p: sample(self._problem, p, n, self._seed()) for p, n in number.items()}
+
+    def _frequencies(self, num_coordinates: int) -> torch.Tensor | None:
+        """Return random frequencies of Fourier features, half a width of them."""
+        o = self._options
+        if not o.fourier:
+            return None
+        shape = num_coordinates, max(1, o.width // 2)
+        normal = torch.randn(shape, generator=self._generator, dtype=torch.float64)
+        return o.fourier * normal
 
     def _seed(self) -> int:
         return int(self._seeds.integers(1 << 31))

@@ -416,6 +416,7 @@ def trial(
     exact: Sequence[Exact] | None,
     hidden: Sequence[int],
     activation: str,
+    frequencies: torch.Tensor | None = None,
 ) -> Trial:
     """Return the trial fields of a problem.
 
@@ -426,12 +427,18 @@ def trial(
         measured on a logarithmic scale is an exponential instead: it stays positive.
     hidden
         Widths of the hidden layers.
+    frequencies
+        Of Fourier features, (coordinates, k); along periodic coordinates they are set
+        to zero.
     """
     periodic = []
     if exact is not None:
         along = [c.along for c in problem.conditions_of(Periodic)]
         periodic = [k for k, x in enumerate(problem.coordinates) if x in along]
-    features = Features(limits, periodic)
+    if frequencies is not None:
+        frequencies = frequencies.clone()
+        frequencies[periodic] = 0.0
+    features = Features(limits, periodic, frequencies)
     network = MLP((features.size, *hidden, len(problem.fields)), activation)
     built = [
         Exact() if m.is_positive else e

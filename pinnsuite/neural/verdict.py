@@ -19,6 +19,9 @@ QUIET = 0.1
 """Where an equation's terms are smaller than this share of their root mean square, the
 share stands for them: nothing happens there that a relative residual could measure."""
 
+SLABS = 16
+"""Parts that each coordinate's range is cut into, to look for the worst one."""
+
 CONDITIONS = ("initial", "boundary", "periodic")
 
 
@@ -31,10 +34,11 @@ class Verdict:
     training_residual, fresh_residual
         Of the equations, at the collocation points and at fresh ones.
     fresh_imbalance
-        Of the equations at fresh points, in units of the size of their terms there:
-        between 0 and 1. The natural size is known before the solution is; where the
-        solution makes the terms smaller, a residual of a tenth of it may be all there
-        is.
+        Of the equations at fresh points, in units of the size of their terms there, in
+        the worst slab across the domain: between 0 and 1. The natural size is known
+        before the solution is; where the solution makes the terms smaller, a residual
+        of a tenth of it may be all there is. And a network may pass from one solution
+        to another, say to rest, within a slab that a mean over the domain hides.
     fresh_conditions
         Of the conditions that are left to the loss, at fresh points.
     data_misfit
@@ -93,11 +97,12 @@ def _imbalance(
     fresh: Mapping[Place, tuple[torch.Tensor, torch.Tensor]],
     parameters: torch.Tensor,
 ) -> float:
-    """Return the worst equation's root mean square of `r / Σ |terms|`."""
+    """Return the worst root mean square of `r / Σ |terms|`, by equation and slab."""
     found = [0.0]
     for place in objective.terms:
         if place.kind != "interior":
             continue
+        points, _ = fresh[place]
         values = objective.at(place, *fresh[place], parameters)
         sizes = objective.at(place, *fresh[place], parameters, Residual.magnitude)
         for term in objective.terms[place]:
@@ -108,5 +113,17 @@ def _imbalance(
             floor = QUIET * size.square().mean().sqrt()
             if floor > 0:
                 ratio = values[r] / torch.maximum(size, floor)
-                found.append(float(ratio.square().mean().sqrt()))
+                found += [_worst_slab(ratio, x) for x in points.unbind(1)]
     return max(found)
+
+
+def _worst_slab(ratio: torch.Tensor, along: torch.Tensor) -> float:
+    """Return the largest root mean square among slabs of one coordinate."""
+    low, high = along.min(), along.max()
+    if not high > low:
+        return float(ratio.square().mean().sqrt())
+    slab = ((along - low) / (high - low) * SLABS).long().clamp(max=SLABS - 1)
+    sums = torch.bincount(slab, ratio.square(), SLABS)
+    return float(
+        (sums / torch.bincount(slab, minlength=SLABS).clamp(min=1)).max().sqrt()
+    )

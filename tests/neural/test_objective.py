@@ -200,3 +200,30 @@ def test_blocks_do_not_change_what_is_computed():
     assert_close(gradient, slope)
     r, jacobian = objective.jacobian(parameters)
     assert_close(2 * r @ jacobian, slope)
+
+
+def test_single_precision_agrees_to_its_own_round_off():
+    objective, parameters, _ = stated(kovasznay, is_hard=True)
+    value, gradient = objective(parameters)
+    for place in objective.terms:
+        points, data = objective.points(place)
+        objective.put(place, points.float(), data.float())
+    low, single = objective(parameters.float())
+    assert single.dtype == torch.float32
+    assert low == pytest.approx(value, rel=1e-5)
+    assert_close(single.double(), gradient, 1e-4)
+
+
+def test_no_batch_is_left_out():
+    """The mean over the batches of equal length is the value at all points."""
+    objective, parameters, _ = stated(burgers, is_hard=True, n=2 * BLOCK)
+    everything, _ = objective(parameters)
+    generator = torch.Generator().manual_seed(0)
+    found = set()
+    for _ in range(20):
+        objective.draw(generator)
+        found.add(objective(parameters)[0])
+    assert len(found) == 2
+    assert sum(found) / 2 == pytest.approx(everything, rel=1e-12)
+    objective.draw(None)
+    assert objective(parameters)[0] == everything

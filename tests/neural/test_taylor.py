@@ -123,11 +123,19 @@ def test_closed_forms_are_the_recursion_of_second_order(series, name):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("num_waves", [0, 3])
 @pytest.mark.parametrize("periodic", [(), (1,)])
 @pytest.mark.parametrize("activation", ["tanh", "sine"])
-def test_a_network_has_the_derivatives_of_nested_differentiation(activation, periodic):
+def test_a_network_has_the_derivatives_of_nested_differentiation(
+    activation, periodic, num_waves
+):
     kept = channels([Jet(0, (1, 0)), Jet(0, (0, 4)), Jet(0, (2, 2))], 2)
-    features = Features(np.array([[0.0, 2.0], [-1.0, 1.0]]), periodic)
+    frequencies = None
+    if num_waves:
+        frequencies = torch.linspace(-2, 3, 2 * num_waves, dtype=torch.float64)
+        frequencies = frequencies.view(2, num_waves)
+    ends = np.array([[0.0, 2.0], [-1.0, 2.0]])
+    features = Features(ends, periodic, frequencies)
     network = MLP((features.size, 6, 5, 2), activation)
     weights = network.initial(torch.Generator().manual_seed(0))
     points = torch.rand(
