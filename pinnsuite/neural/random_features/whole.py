@@ -28,6 +28,9 @@ ENOUGH = 0.2
 PATCH_SCALE = 3.0
 """Scale in each of several patches: they are made smaller instead."""
 MAX_STEPS = 20
+SHORTEST_STEP = 1e-2
+PAYING = 0.8
+"""A full Gauss-Newton step that leaves more of the misfit is the last one."""
 THRESHOLDS = (0.1, 0.3, 0.6, 1.0)
 """Patches are halved whose indicator is above this share of the largest, the first that
 does not make more than `MAX_GROWTH` times as many of them."""
@@ -197,11 +200,10 @@ def level(
     times = times_of(equations)
     start = None if times is None else initial_state(equations)
     system = System(equations, basis, partition, times, start, seed=seed)  # type: ignore[arg-type]
-    coefficients, is_converged = stationary(system, guess)
+    coefficients = stationary(system, guess)
     piece = Piece(basis, partition, times, coefficients)  # type: ignore[arg-type]
-    indicator = math.inf
-    if is_converged:
-        indicator = float(system.indicators(coefficients, start).max())
+    # Converged or not: the residual at fresh points tells.
+    indicator = float(system.indicators(coefficients, start).max())
     if not math.isfinite(indicator):
         indicator = math.inf
     return Level(piece, indicator, note)
@@ -218,31 +220,29 @@ def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
     return np.where(np.isfinite(shares), shares, 1.0)
 
 
-def stationary(system: System, guess: State | None) -> tuple[np.ndarray, bool]:
-    """Return coefficients by damped Gauss-Newton steps, and whether they settled."""
+def stationary(system: System, guess: State | None) -> np.ndarray:
+    """Return coefficients by damped Gauss-Newton steps, as long as they pay."""
     state = None if guess is None else system.state_from(guess)
     coefficients, _ = system.solve(state, None)
     if not np.isfinite(coefficients).all():
-        return coefficients, False
+        return coefficients
+    new, misfit = system.solve(None, coefficients)
     if system.is_linear:
         # Once more for what round-off left.
-        refined, _ = system.solve(None, coefficients)
-        return (refined if np.isfinite(refined).all() else coefficients), True
-    new, misfit = system.solve(None, coefficients)
-    best, change = coefficients, math.inf
+        return new if np.isfinite(new).all() else coefficients
     for _ in range(MAX_STEPS):
         direction = new - coefficients
         length = 1.0
         while True:
             trial = coefficients + length * direction
             new, after = system.solve(None, trial)
-            if after < misfit * (1 + 1e-6) or length < 1e-3:
+            if after < misfit or length < SHORTEST_STEP:
                 break
-            length /= 2
+            length /= 4
         if not after < misfit:
-            return best, change < 1e-4
-        change = system.change(trial, coefficients)
-        coefficients, best, misfit = trial, trial, after
-        if change < 1e-10:
-            return best, True
-    return best, change < 1e-4
+            break
+        coefficients = trial
+        if after > PAYING * misfit and length == 1.0:
+            break
+        misfit = after
+    return coefficients
