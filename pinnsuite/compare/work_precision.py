@@ -85,7 +85,7 @@ def learned_names(records: Iterable[Record]) -> dict[str, str]:
     """Return a name for each learned configuration in `records`.
 
     It is the solver's alone where there is one configuration of it. Several are told
-    apart by the options in which each differs from the value that most of them have:
+    apart by the options in which each differs from the value that is the commonest:
     where one option at a time was changed, the unchanged configuration has the plain
     name.
     """
@@ -108,13 +108,14 @@ def learned_names(records: Iterable[Record]) -> dict[str, str]:
 
 
 def _common(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the value of each option that more than half of the choices have."""
+    """Return the value of each option that occurs more often than any other."""
     common = {}
     for name in dict.fromkeys(k for options in found for k in options):
         values = [options.get(name) for options in found]
-        for value in values:
-            if 2 * values.count(value) > len(values):
-                common[name] = value
+        counts = sorted(((values.count(v), i) for i, v in enumerate(values)))
+        most, index = counts[-1]
+        if all(n < most for n, i in counts if values[i] != values[index]):
+            common[name] = values[index]
     return common
 
 

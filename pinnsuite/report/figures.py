@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ COOL, WARM = (0, 2, 5, 7), (1, 3, 6, 4)
 """Series colours of classical and of learned solvers."""
 
 DASHES = ("-", "--", "-.", ":")
+
+LEGEND_WIDTH, LABEL_WIDTH = 66, 26
+"""Characters of a legend's line, and of a name beside its bar."""
 
 _INK, _MUTED, _RULE, _SHADE = "#010101", "#010102", "#010103", "#010104"
 _SERIES = tuple(f"#0102{k:02x}" for k in range(1, NUM_COLOURS + 1))
@@ -117,6 +121,12 @@ class Picture:
     caption: str = ""
 
 
+def _wrapped(names: Sequence[str]) -> tuple[list[str], int]:
+    """Return names in lines that leave room beside them, and the most lines of one."""
+    labels = [textwrap.fill(name, LABEL_WIDTH) for name in names]
+    return labels, 1 + max(label.count("\n") for label in labels)
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
@@ -189,7 +199,9 @@ def work_precision(
 ) -> Picture:
     """Draw error against CPU seconds; grey where the reference cannot tell."""
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(4.7, 4.0)
+        names = list(dict.fromkeys(c.name for c in curves))
+        columns = max(1, min(3, LEGEND_WIDTH // (6 + max(map(len, names)))))
+        figure, ax = _figure(4.7, 3.6 + 0.18 * math.ceil((len(names) + 1) / columns))
         points = [p for c in curves for p in c.points]
         labelled = set()
         learned = list(dict.fromkeys(c.name for c in curves if c.is_learned))
@@ -243,12 +255,11 @@ def work_precision(
         ax.grid(True)
         ax.set_xlabel(f"error ({metric.replace('_', ' ')})")
         ax.set_ylabel("CPU seconds")
-        figure.legend(loc="outside lower center", ncols=3)
-        names = ", ".join(dict.fromkeys(c.name for c in curves))
+        figure.legend(loc="outside lower center", ncols=columns)
         return _picture(
             figure,
-            f"Work-precision diagram of {names}: error on the horizontal axis, CPU "
-            "seconds on the vertical; lower left is better.",
+            f"Work-precision diagram of {', '.join(names)}: error on the horizontal "
+            "axis, CPU seconds on the vertical; lower left is better.",
             "Lower left is better. Classical solvers: a marker a resolution. Learned "
             "solvers: the error over the training time, a line a seed, the star its "
             "end.",
@@ -461,7 +472,8 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
     if not rows:
         return None
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(4.7, 0.75 + 0.32 * len(rows))
+        labels, lines = _wrapped([name for name, _ in rows])
+        figure, ax = _figure(4.7, 0.75 + (0.18 + 0.14 * lines) * len(rows))
         used: list[str] = []
         for k, (_, cost) in enumerate(rows):
             total, left = sum(cost.values()), 0.0
@@ -481,7 +493,7 @@ def cost_bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture | None
                 used.append(phase)
                 left += share
             ax.text(1.015, k, wording.seconds(total), va="center", fontsize=8.5)
-        ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+        ax.set_yticks(range(len(rows)), labels)
         ax.tick_params(axis="y", length=0, labelcolor=_INK)
         ax.invert_yaxis()
         ax.set_xlim(0, 1)
@@ -551,13 +563,14 @@ def seed_strip(
     if not rows:
         return None
     with mpl.rc_context(_STYLE):
-        figure, ax = _figure(4.7, 0.8 + 0.4 * len(rows))
+        labels, lines = _wrapped([name for name, _ in rows])
+        figure, ax = _figure(4.7, 0.8 + (0.26 + 0.14 * lines) * len(rows))
         for k, (name, errors) in enumerate(rows):
             ax.plot(errors, [k] * len(errors), "o", color=_SERIES[colours[name]], mew=0)
             middle = float(np.median(errors))
             ax.plot([middle] * 2, [k - 0.25, k + 0.25], color=_INK, lw=1.5)
         _scale(ax, [e for _, errors in rows for e in errors], "x")
-        ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+        ax.set_yticks(range(len(rows)), labels)
         ax.tick_params(axis="y", length=0, labelcolor=_INK)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.grid(True, axis="x")

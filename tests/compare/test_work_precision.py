@@ -115,6 +115,13 @@ def test_one_option_changed_at_a_time_names_the_change():
     assert [len(reaches) for reaches in table.values()] == [1, 1, 1, 1]
 
 
+def test_the_commonest_value_needs_no_majority():
+    others = ["adam", "soap", "bfgs"]
+    runs = [changed(), changed(points=50), *(changed(optimiser=o) for o in others)]
+    names = [*learned_names(runs).values()]
+    assert names[:3] == ["net", "net, points=50", "net, optimiser=adam"]
+
+
 def test_of_two_configurations_neither_is_the_common_one():
     names = learned_names([changed(), changed(optimiser="adam")])
     assert [*names.values()] == ["net, optimiser=lbfgs", "net, optimiser=adam"]
