@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Basis
-from pinnsuite.neural.random_features.partition import Partition
-from pinnsuite.neural.random_features.system import (
+from pinnsuite.neural.random_features.equations import (
     Equations,
-    Piece,
     State,
-    System,
+    initial_state,
 )
-from pinnsuite.problem.jets import Jet
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.piece import Piece
+from pinnsuite.neural.random_features.system import System
 
 logger = logging.getLogger(__name__)
 
@@ -183,23 +183,3 @@ def newton(system: System, start: State) -> tuple[np.ndarray, int, bool]:
             return coefficients, step, change < 1e-6
     assert coefficients is not None
     return coefficients, MAX_STEPS, change < 1e-6
-
-
-def initial_state(equations: Equations) -> State:
-    """Return the initial conditions as a state; derivatives in space by differences."""
-    problem = equations.problem
-    known = {(i, k): f for i, k, f in equations.initial}
-
-    def state(points: np.ndarray, jets: Sequence[Jet]) -> list[np.ndarray]:
-        found = []
-        for j in jets:
-            function = known.get((j.field, j.orders))
-            if function is None:
-                found.append(np.zeros(len(points)))
-                continue
-            (value,) = function(*points[:, 1:].T)
-            found.append(np.broadcast_to(value, len(points)).astype(float))
-        return found
-
-    assert problem.time is not None
-    return state

@@ -12,8 +12,9 @@ import numpy as np
 
 from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
 from pinnsuite.neural.random_features import basis as functions
+from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.marching import march
-from pinnsuite.neural.random_features.system import Equations, Piece
+from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.whole import (
     Level,
     many_patches,

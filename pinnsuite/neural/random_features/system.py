@@ -3,222 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 import scipy.fft
-import sympy as sp
 
 from pinnsuite.neural.random_features.basis import Basis
-from pinnsuite.neural.random_features.block_least_squares import (
-    Coupling,
-    solve,
-    triangular,
+from pinnsuite.neural.random_features.elimination import InterfaceRows, eliminated
+from pinnsuite.neural.random_features.equations import (
+    Equations,
+    Expression,
+    Orders,
+    State,
 )
-from pinnsuite.neural.random_features.partition import Interface, Partition
-from pinnsuite.problem.conditions import Boundary, Initial, Periodic, normal
-from pinnsuite.problem.definition import Problem, derivative_orders
-from pinnsuite.problem.domain import sobol_points
-from pinnsuite.problem.jets import (
-    Jet,
-    Lowered,
-    is_linear,
-    jacobian,
-    lower,
-    numpy_function,
-)
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.problem.jets import Jet
 
-Orders = tuple[int, ...]
-
-TENSOR_DIMENSIONS = 3
-"""Coordinates up to which collocation points form a grid in each patch."""
-BOUNDARY_SHARE = 1.5
-"""Points on a face for each function that a basis of that many has on a face."""
 EXTRAPOLATION = 2
 """Degree in time of the state that Gauss-Newton begins with in a window: frozen, it
 needed a step more."""
 FAIR_SHARE = 1 / 8
 """Share of the volume below which a patch's error weighs less."""
-
-
-@dataclass(frozen=True, eq=False)
-class Expression:
-    """A residual as algebra in the jets, with its partial derivatives.
-
-    Attributes
-    ----------
-    lowered
-        One expression and its jets.
-    function
-        Of coordinates, normals and jets: the residual, then its derivative by each jet.
-    has_normals
-        Whether the outward normal is among the arguments.
-    """
-
-    lowered: Lowered
-    function: Callable[..., list[Any]]
-    has_normals: bool
-
-    @classmethod
-    def of(
-        cls, problem: Problem, expression: sp.Expr, *, has_normals: bool = False
-    ) -> Expression:
-        """Lower and compile an expression of the problem's fields."""
-        lowered = lower([expression], problem.fields, problem.coordinates)
-        normals = [normal(x) for x in problem.space] if has_normals else []
-        arguments = [*problem.coordinates, *normals, *lowered.symbols]
-        (slopes,) = jacobian(lowered)
-        function = numpy_function(arguments, [*lowered.algebra, *slopes])
-        return cls(lowered, function, has_normals)
-
-    @property
-    def jets(self) -> list[Jet]:
-        """The jets, in the order of the arguments."""
-        return list(self.lowered.jets.values())
-
-
-@dataclass(frozen=True, eq=False)
-class Equations:
-    """What the fields have to satisfy, compiled once a problem.
-
-    Attributes
-    ----------
-    interior
-        The equations.
-    boundary
-        Name of a boundary, and what holds there.
-    initial
-        Field, orders of a derivative, and its value at the start as a function of
-        space; derivatives in space among them as the equations need.
-    orders
-        For each coordinate the highest derivative of each field along it.
-    is_linear
-        All of them are affine in the fields.
-    periodic
-        The space axes along which everything repeats.
-    """
-
-    problem: Problem
-    interior: tuple[Expression, ...]
-    boundary: tuple[tuple[str, Expression], ...]
-    initial: tuple[tuple[int, Orders, Callable[..., list[Any]]], ...]
-    orders: tuple[tuple[int, ...], ...]
-    is_linear: bool
-    periodic: tuple[int, ...]
-
-    @classmethod
-    def of(cls, problem: Problem) -> Equations:
-        """Lower and compile the equations and conditions of a problem."""
-        interior = tuple(Expression.of(problem, e) for e in problem.equations)
-        boundary = [
-            (
-                side,
-                Expression.of(
-                    problem, c.operator(problem.space) - c.value, has_normals=True
-                ),
-            )
-            for c in problem.conditions_of(Boundary)
-            for side in problem.boundaries_of(c)
-        ]
-        initial = [
-            entry
-            for c in problem.conditions_of(Initial)
-            for entry in _initial_values(problem, c)
-        ]
-        everything = [*interior, *(e for _, e in boundary)]
-        return cls(
-            problem,
-            interior,
-            tuple(boundary),
-            tuple(initial),
-            tuple(
-                derivative_orders(problem.equations, problem.fields, x)
-                for x in problem.coordinates
-            ),
-            all(is_linear(e.lowered) for e in everything),
-            periodic_axes(problem),
-        )
-
-
-def _initial_values(
-    problem: Problem, condition: Initial
-) -> list[tuple[int, Orders, Callable[..., list[Any]]]]:
-    """Return the value and its derivatives in space that occur in the equations."""
-    lowered = lower(problem.equations, problem.fields, problem.coordinates)
-    field = problem.fields.index(condition.field)
-    inside = {
-        j.orders[1:]
-        for j in lowered.jets.values()
-        if j.field == field and j.orders[0] == 0
-    }
-    found = []
-    for orders in {(0,) * len(problem.space)} | (
-        inside if not condition.order else set()
-    ):
-        along = zip(problem.space, orders, strict=True)
-        value = condition.value
-        for x, k in along:
-            value = sp.diff(value, x, k)
-        function = numpy_function(problem.space, [value.doit()])
-        found.append((field, (condition.order, *orders), function))
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """The fields on a partition of space during a time.
-
-    Attributes
-    ----------
-    basis, partition
-        Of each patch.
-    times
-        Start and end; None where nothing depends on time.
-    coefficients
-        Shape (patches, fields, functions).
-    """
-
-    basis: Basis
-    partition: Partition
-    times: tuple[float, float] | None
-    coefficients: np.ndarray
-
-    def jets(self, points: np.ndarray, jets: Sequence[Jet]) -> list[np.ndarray]:
-        """Return derivatives of the fields at points (n, coordinates): (n,) each."""
-        centres, halves = geometry(self.partition, self.times)
-        space = points if self.times is None else points[:, 1:]
-        owner = self.partition.locate(space)
-        orders = list(dict.fromkeys(j.orders for j in jets))
-        found = [np.empty(len(points)) for _ in jets]
-        for first in range(0, len(points), 1 << 13):
-            part = slice(first, first + (1 << 13))
-            mine = owner[part]
-            tables = self.basis.tables(
-                (points[part] - centres[mine]) / halves[mine], orders
-            )
-            for jet, values in zip(jets, found, strict=True):
-                weights = self.coefficients[mine, jet.field]
-                rate = np.prod(halves[mine] ** -np.array(jet.orders), axis=1)
-                values[part] = rate * np.einsum("nm,nm->n", tables[jet.orders], weights)
-        return found
-
-
-State = Callable[[np.ndarray, Sequence[Jet]], list[np.ndarray]]
-"""Derivatives of the fields at points."""
-
-
-def geometry(
-    partition: Partition, times: tuple[float, float] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return centres and half-widths of the patches in all coordinates: (p, d)."""
-    boxes = partition.boxes if partition.edges else np.zeros((1, 0, 2))
-    if times is not None:
-        ends = np.broadcast_to(times, (len(boxes), 1, 2))
-        boxes = np.concatenate([ends, boxes], axis=1)
-    return boxes.mean(2), np.ptp(boxes, axis=2) / 2
 
 
 class System:
@@ -252,13 +60,14 @@ class System:
     ) -> None:
         self._equations, self._basis = equations, basis
         self._partition, self._times = partition, times
-        self._seed, self._oversampling = seed, oversampling
-        self._centres, self._halves = geometry(partition, times)
-        self._jets = list(dict.fromkeys(j for e in equations.interior for j in e.jets))
+        self._seed = seed
         number = math.ceil(oversampling * basis.size)
-        self._interior = self._points_inside(number, seed)
+        self._points = PatchPoints(equations.problem, partition, times, number, seed)
+        self._centres, self._halves = self._points.centres, self._points.halves
+        self._jets = list(dict.fromkeys(j for e in equations.interior for j in e.jets))
+        self._interior = self._points.inside(number, seed)
         self._tables = self._tables_at(self._interior)
-        self._boundary = self._boundary_sets(self._face_count())
+        self._boundary = self._boundary_sets(self._points.face_count())
         self._initial = self._initial_rows(start)
         self._interfaces = self._interface_rows()
 
@@ -272,39 +81,6 @@ class System:
         """The number of coefficients."""
         return len(self._centres) * self.num_fields * self._basis.size
 
-    # --- points -----------------------------------------------------------------
-
-    def _points_inside(self, number: int, seed: int | None) -> np.ndarray:
-        """Return local coordinates inside: (1 or patches, n, d).
-
-        On boxes all patches share one grid of Chebyshev points, or the same scattered
-        points (`seed`); elsewhere scattered points inside the domain.
-        """
-        d = self._centres.shape[1]
-        domain = self._equations.problem.domain
-        if domain is None or domain.is_box:
-            if d <= TENSOR_DIMENSIONS and seed == self._seed:
-                return _tensor([math.ceil(number ** (1 / d))] * d)[None]
-            return _clustered(sobol_points(number, d, 7 if seed is None else seed))[
-                None
-            ]
-        offset = 0 if self._times is None else 1
-        found = []
-        for p, (centre, half) in enumerate(
-            zip(self._centres, self._halves, strict=True)
-        ):
-            kept = np.zeros((0, d))
-            count = number
-            while len(kept) < number and count <= 64 * number:
-                unit = _clustered(sobol_points(count, d, (seed or 7) + 13 * p))
-                at = centre + half * unit
-                inside = domain.signed_distance(at[:, offset:]) < 0
-                kept = unit[inside][:number]
-                count *= 2
-            repeats = math.ceil(number / max(len(kept), 1))
-            found.append(np.tile(kept, (repeats, 1))[:number])
-        return np.array(found)
-
     def _tables_at(self, local: np.ndarray) -> dict[Orders, np.ndarray]:
         orders = list(dict.fromkeys(j.orders for j in self._jets))
         return self._basis.tables(local, orders)
@@ -314,25 +90,6 @@ class System:
         rates: np.ndarray = np.prod(self._halves ** -np.array(orders), axis=1)
         return rates
 
-    def _face_count(self) -> int:
-        """Return how many points to take on one face of a patch."""
-        d = self._centres.shape[1]
-        if d == 1:
-            return 1
-        whole = self._oversampling * self._basis.size
-        return math.ceil(BOUNDARY_SHARE * math.pow(whole, (d - 1) / d))
-
-    def _face_points(self, count: int) -> np.ndarray:
-        """Return points of [-1, 1]^(d-1)."""
-        d = self._centres.shape[1] - 1
-        if d == 0:
-            return np.zeros((1, 0))
-        if d <= 2:
-            return _tensor([math.ceil(count ** (1 / d))] * d)
-        return _clustered(sobol_points(count, d, self._seed + 5))
-
-    # --- conditions ---------------------------------------------------------------
-
     def _boundary_sets(self, count: int) -> list[_BoundarySet]:
         problem = self._equations.problem
         if problem.domain is None or not self._equations.boundary:
@@ -340,10 +97,10 @@ class System:
         found = []
         names = dict.fromkeys(name for name, _ in self._equations.boundary)
         for name in names:
-            points, normals = self._boundary_points(name, count)
+            points, normals = self._points.boundary(name, count)
             owner = self._partition.locate(
                 # A point on a face between patches belongs to the one inside.
-                self._inwards(points, normals)
+                self._points.inwards(points, normals)
             )
             found.append(
                 _BoundarySet(
@@ -355,54 +112,12 @@ class System:
             )
         return found
 
-    def _inwards(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        space = points if self._times is None else points[:, 1:]
-        size = np.ptp(self._partition.boxes, axis=2).min()
-        inside: np.ndarray = space - 1e-9 * size * normals
-        return inside
-
-    def _boundary_points(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return points of a boundary, in time too, and the outward normals."""
-        domain = self._equations.problem.domain
-        assert domain is not None
-        if domain.is_box:
-            return self._box_side(name, count)
-        # As many points a length as the faces of patches have.
-        faces = np.ptp(self._partition.boxes, axis=2).mean() ** (domain.dimension - 1)
-        total = count * math.ceil(domain.boundary_measure(name) / faces + 1)
-        space, normals = domain.sample_boundary(name, total, self._seed)
-        if self._times is None:
-            return space, normals
-        unit = np.random.default_rng(self._seed).permutation(total)
-        low, high = self._times
-        t = low + (high - low) * (1 - np.cos(math.pi * (unit + 0.5) / total)) / 2
-        return np.column_stack([t, space]), normals
-
-    def _box_side(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points of one side of a box: the same on every patch along it."""
-        problem = self._equations.problem
-        offset = 0 if self._times is None else 1
-        for axis, x in enumerate(problem.space):
-            sides = problem.domain.sides(x)  # type: ignore[union-attr]
-            if name not in sides:
-                continue
-            end = sides.index(name)
-            numbers = np.moveaxis(self._partition.numbers, axis, 0)
-            patches = numbers[-end].ravel()
-            face = self._face_points(count)
-            local = np.insert(face, axis + offset, 2.0 * end - 1.0, axis=1)
-            points = self._centres[patches, None] + self._halves[patches, None] * local
-            normals = np.zeros((points.shape[0] * points.shape[1], len(problem.space)))
-            normals[:, axis] = 2.0 * end - 1.0
-            return points.reshape(-1, points.shape[2]), normals
-        raise AssertionError(name)
-
     def _initial_rows(self, start: State | None) -> list[_FixedRows]:
         """Return rows `∂ᵏu/∂tᵏ = value` at the start, alike in all patches."""
         if start is None or self._times is None:
             return []
-        count = self._face_count()
-        local = np.insert(self._face_points(count), 0, -1.0, axis=1)
+        count = self._points.face_count()
+        local = np.insert(self._points.face(count), 0, -1.0, axis=1)
         domain = self._equations.problem.domain
         points = self._centres[:, None] + self._halves[:, None] * local
         weights = np.ones(points.shape[:2])
@@ -425,12 +140,12 @@ class System:
                 found.append(_FixedRows(field, table, values, weights))
         return found
 
-    def _interface_rows(self) -> list[tuple[Interface, np.ndarray, np.ndarray, int]]:
+    def _interface_rows(self) -> list[InterfaceRows]:
         """Return for each interface and field the rows `left u_a - right u_b = 0`."""
         offset = 0 if self._times is None else 1
         d = self._centres.shape[1]
         domain = self._equations.problem.domain
-        face = self._face_points(self._face_count())
+        face = self._points.face(self._points.face_count())
         kinds: dict[tuple[int, float], Any] = {}
         found = []
         for i in self._partition.interfaces:
@@ -496,8 +211,6 @@ class System:
             )
         return found
 
-    # --- linearisation ------------------------------------------------------------
-
     def state_of(self, coefficients: np.ndarray) -> list[np.ndarray]:
         """Return the jets at the interior points: (patches, n) each."""
         return [
@@ -512,7 +225,7 @@ class System:
         In a window they are extrapolated from its beginning, by a Taylor polynomial of
         degree `EXTRAPOLATION` in time.
         """
-        points = self._points(self._interior)
+        points = self._global(self._interior)
         flat = points.reshape(-1, points.shape[2]).copy()
         jets, degree = self._jets, 0
         if self._times is not None:
@@ -534,7 +247,7 @@ class System:
             found.append(total.reshape(points.shape[:2]))
         return found
 
-    def _points(self, local: np.ndarray) -> np.ndarray:
+    def _global(self, local: np.ndarray) -> np.ndarray:
         points: np.ndarray = self._centres[:, None] + self._halves[:, None] * local
         return points
 
@@ -558,7 +271,7 @@ class System:
         if is_step or state is None:
             state = self.state_of(old)
         values = dict(zip(self._jets, state, strict=True))
-        points = self._points(self._interior)
+        points = self._global(self._interior)
         columns = [points[..., k] for k in range(points.shape[2])]
         count = points.shape[1]
         rows, right = [], []
@@ -607,7 +320,7 @@ class System:
         target = np.concatenate(right, axis=1)
         if not (np.isfinite(matrix).all() and np.isfinite(target).all()):
             return np.full(shape, np.nan), math.inf
-        found = self._eliminated(matrix, target, old)
+        found = eliminated(matrix, target, old, self._partition, self._interfaces)
         misfit += self._jump(old)
         return (old + found if is_step else found), misfit
 
@@ -664,62 +377,6 @@ class System:
             found.append((rows, right))
         return found
 
-    def _eliminated(
-        self, matrix: np.ndarray, target: np.ndarray, old: np.ndarray
-    ) -> np.ndarray:
-        """Return the least-squares solution of own rows and interfaces."""
-        patches, fields, size = old.shape
-        n = fields * size
-        if patches == 1 and not self._interfaces:
-            (solution,) = solve([(matrix[0], target[0])], [])
-            return solution.reshape(old.shape)
-        both = np.concatenate([matrix, target[..., None]], axis=2)
-        if both.shape[1] > n + 1:
-            both = np.stack([triangular(b) for b in both])
-        fronts = self._partition.fronts
-        group = {p: (g, k) for g, f in enumerate(fronts) for k, p in enumerate(f)}
-        own_rows: list[list[np.ndarray]] = [[] for _ in fronts]
-        ahead: list[list[np.ndarray]] = [[] for _ in fronts]
-        for g, front in enumerate(fronts):
-            width = len(front) * n
-            stacked = np.zeros((len(front) * both.shape[1], width + 1))
-            for k, p in enumerate(front):
-                r = slice(k * both.shape[1], (k + 1) * both.shape[1])
-                stacked[r, k * n : (k + 1) * n] = both[p, :, :-1]
-                stacked[r, -1] = both[p, :, -1]
-            own_rows[g].append(stacked)
-        for i, left, right, field in self._interfaces:
-            weight = 1.0 / math.sqrt(len(left))
-            jump = left @ old[i.lower, field] - right @ old[i.upper, field]
-            (ga, ka), (gb, kb) = group[i.lower], group[i.upper]
-            g = min(ga, gb)
-            width = len(fronts[g]) * n
-            wide = width if ga == gb else width + len(fronts[g + 1]) * n
-            rows = np.zeros((len(left), wide + 1))
-            for place, block, sign in ((ga, left, 1.0), (gb, right, -1.0)):
-                k = ka if place == ga and block is left else kb
-                first = (0 if place == g else width) + k * n + field * size
-                rows[:, first : first + size] += sign * weight * block
-            rows[:, -1] = -weight * jump
-            (own_rows if ga == gb else ahead)[g].append(rows)
-        own = []
-        couplings = []
-        for g, front in enumerate(fronts):
-            width = len(front) * n
-            stacked = np.concatenate(own_rows[g])
-            own.append((stacked[:, :-1], stacked[:, -1]))
-            if g < len(fronts) - 1:
-                total = width + len(fronts[g + 1]) * n
-                rows = np.concatenate([np.zeros((0, total + 1)), *ahead[g]])
-                couplings.append(
-                    Coupling(rows[:, :width], rows[:, width:-1], rows[:, -1])
-                )
-        solution = np.zeros(old.shape)
-        for front, part in zip(fronts, solve(own, couplings), strict=True):
-            for k, p in enumerate(front):
-                solution[p] = part[k * n : (k + 1) * n].reshape(fields, size)
-        return solution
-
     @property
     def is_linear(self) -> bool:
         """Whether one step solves it."""
@@ -741,8 +398,6 @@ class System:
             worst = max(worst, float(np.sqrt(np.mean(step**2)) / size))
         return worst
 
-    # --- judgement ----------------------------------------------------------------
-
     def fresh_residual(self, coefficients: np.ndarray) -> np.ndarray:
         """Return how much the residual at fresh points may cost: (patches,).
 
@@ -753,14 +408,14 @@ class System:
         volume count as the root of their share: an error there weighs that much in L2.
         The largest over the equations.
         """
-        local = self._points_inside(2 * self._basis.size, self._seed + 101)
+        local = self._points.inside(2 * self._basis.size, self._seed + 101)
         tables = self._tables_at(local)
         state = {
             j: self._rates(j.orders)[:, None]
             * _times_table(tables[j.orders], coefficients[:, j.field])
             for j in self._jets
         }
-        points = self._points(local)
+        points = self._global(local)
         columns = [points[..., k] for k in range(points.shape[2])]
         volume = np.prod(self._halves, axis=1)
         share = volume / volume.sum()
@@ -830,7 +485,7 @@ class System:
             np.stack([self._centres - self._halves, self._centres + self._halves]),
             axis=(0, 1),
         )
-        for a_set in self._boundary_sets(self._face_count() + 3):
+        for a_set in self._boundary_sets(self._points.face_count() + 3):
             for e in a_set.expressions:
                 residual, slopes, _, _ = self._at_boundary(a_set, e, coefficients)
                 scale = max(
@@ -863,8 +518,10 @@ class System:
         self, coefficients: np.ndarray, start: State
     ) -> dict[int, np.ndarray]:
         """Return the misfit of the state at the start, by field: (patches,)."""
-        local = np.insert(self._face_points(self._face_count() + 1), 0, -1.0, axis=1)
-        points = self._points(
+        local = np.insert(
+            self._points.face(self._points.face_count() + 1), 0, -1.0, axis=1
+        )
+        points = self._global(
             np.broadcast_to(local, (len(self._centres), *local.shape))
         )
         zero = (0,) * points.shape[2]
@@ -901,7 +558,7 @@ class System:
         """Return how slowly spectra decay in time and, at worst, in space."""
         d = self._centres.shape[1]
         n = 12
-        local = _tensor([n] * d)
+        local = tensor([n] * d)
         zero = (0,) * d
         table = self._basis.tables(local, [zero])[zero]
         found = np.zeros((len(patches), d))
@@ -958,21 +615,3 @@ def _times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         else np.einsum("pnm,pm->pn", table, coefficients)
     )
     return product
-
-
-def _tensor(counts: Sequence[int]) -> np.ndarray:
-    """Return a grid of Chebyshev points in [-1, 1]ᵈ: (n, d)."""
-    axes = [np.cos(math.pi * (np.arange(n) + 0.5) / n)[::-1] for n in counts]
-    return np.array(list(product(*axes)))
-
-
-def _clustered(unit: np.ndarray) -> np.ndarray:
-    """Return points of [0, 1]ᵈ moved to [-1, 1]ᵈ, denser towards the faces."""
-    clustered: np.ndarray = -np.cos(math.pi * unit)
-    return clustered
-
-
-def periodic_axes(problem: Problem) -> tuple[int, ...]:
-    """Return the space axes that `Periodic` conditions name."""
-    along = [c.along for c in problem.conditions_of(Periodic)]
-    return tuple(k for k, x in enumerate(problem.space) if x in along)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import draw
-from pinnsuite.neural.random_features.marching import initial_state
-from pinnsuite.neural.random_features.partition import Partition
-from pinnsuite.neural.random_features.system import (
+from pinnsuite.neural.random_features.basis import Basis, draw
+from pinnsuite.neural.random_features.equations import (
     Equations,
-    Piece,
     State,
-    System,
+    initial_state,
 )
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.piece import Piece
+from pinnsuite.neural.random_features.system import System
 
 SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Scales that are tried alike along all coordinates, in one patch."""
@@ -191,7 +191,7 @@ def basis_note(number: int, scales: tuple[float, ...], patches: int) -> str:
 def level(
     equations: Equations,
     note: str,
-    basis: object,
+    basis: Basis,
     partition: Partition,
     seed: int,
     guess: State | None = None,
@@ -199,9 +199,9 @@ def level(
     """Solve one system; a failed one has the indicator infinity."""
     times = times_of(equations)
     start = None if times is None else initial_state(equations)
-    system = System(equations, basis, partition, times, start, seed=seed)  # type: ignore[arg-type]
+    system = System(equations, basis, partition, times, start, seed=seed)
     coefficients = stationary(system, guess)
-    piece = Piece(basis, partition, times, coefficients)  # type: ignore[arg-type]
+    piece = Piece(basis, partition, times, coefficients)
     # Converged or not: the residual at fresh points tells.
     indicator = float(system.indicators(coefficients, start).max())
     if not math.isfinite(indicator):
