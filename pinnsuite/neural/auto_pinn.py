@@ -12,6 +12,7 @@ from pinnsuite.neural.pinn import PINN
 from pinnsuite.neural.random_features.solver import RandomFeatures
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import classify
+from pinnsuite.problem.mixed import mixed
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Snapshot, Solution, Status
 from pinnsuite.solver import Progress, require_supported, silent
@@ -85,7 +86,7 @@ class AutoPINN:
         )
         if network.why_not(problem) is not None:
             return
-        form = classify(problem)
+        form = classify(mixed(problem))
         if problem.unknowns and form.is_ordinary:
             # A fit to data: residuals are many, parameters few.
             network = replace(
@@ -149,7 +150,7 @@ class AutoPINN:
                 replace(s, cpu_s=s.cpu_s + spent, wall_s=s.wall_s + wall)
                 for s in found.snapshots
             ]
-            tried.append((repr(solver), found))
+            tried.append((name, found))
             if found.status is Status.OK:
                 break
         best = min((f for _, f in tried), key=_rank)

@@ -92,6 +92,7 @@ class Partition:
         found = []
         for axis in range(len(self.edges)):
             grid = np.moveaxis(self.numbers, axis, 0)
+            grid = grid.reshape(len(grid), -1)
             for i in range(len(grid) - 1):
                 found += _pairs(grid[i], grid[i + 1], axis, is_wrapped=False)
             if axis in self.periodic:
@@ -175,6 +176,6 @@ def _pairs(
 ) -> list[Interface]:
     return [
         Interface(int(a), int(b), axis, is_wrapped)
-        for a, b in zip(np.ravel(lower), np.ravel(upper), strict=True)
+        for a, b in zip(lower, upper, strict=True)
         if a >= 0 and b >= 0
     ]

@@ -16,6 +16,7 @@ from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.marching import march
 from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.whole import (
+    FEW_COORDINATES,
     Level,
     many_patches,
     one_patch,
@@ -235,7 +236,7 @@ class _Run:
             self._climb(
                 one_patch(equations, o.activation, o.seed, limit, self._remaining)
             )
-            if self.indicator <= last or d > 3:
+            if self.indicator <= last or d > FEW_COORDINATES:
                 if self.indicator > last and not self._is_over():
                     self.stop_reason = "the number of features"
                 return

@@ -24,7 +24,11 @@ SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 FIRST_FEATURES = 150
 GROWTH = 1.7
 ENOUGH = 0.2
-"""More features follow while each step leaves at most this share of the residual."""
+"""More features follow while each step leaves at most this share of the residual: less
+is better spent on patches."""
+ENOUGH_ALONE = 0.9
+"""The same in many dimensions, where no patches follow."""
+FEW_COORDINATES = 3
 PATCH_SCALE = 3.0
 """Scale in each of several patches: they are made smaller instead."""
 MAX_STEPS = 20
@@ -71,7 +75,7 @@ def one_patch(
     partition = whole(equations)
     fields = len(equations.problem.fields)
     d = len(equations.problem.coordinates)
-    number = FIRST_FEATURES if d <= 3 else 2 * FIRST_FEATURES
+    number = FIRST_FEATURES if d <= FEW_COORDINATES else 2 * FIRST_FEATURES
     best: Level | None = None
     chosen: tuple[float, ...] = ()
 
@@ -105,6 +109,7 @@ def one_patch(
             rising += 1
     assert best is not None
     last = best.indicator
+    enough = ENOUGH if d <= FEW_COORDINATES else ENOUGH_ALONE
     while remaining() > 0:
         number = math.ceil(number * GROWTH)
         if number * fields > max_unknowns:
@@ -117,7 +122,7 @@ def one_patch(
         if step.indicator < best.indicator:
             best = step
             yield best
-        if step.indicator > ENOUGH * last:
+        if step.indicator > enough * last:
             return
         last = step.indicator
 
