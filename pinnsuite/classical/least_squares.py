@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.optimize
+import scipy.stats
 import sympy as sp
 
 from pinnsuite.classical.ode import (
@@ -45,7 +46,8 @@ class NonlinearLeastSquares:
     `Ṡ = (∂F/∂y) S + ∂F/∂p`. The best of several starts is returned: the guess, then
     random ones (log-uniform where both bounds are positive). The numerical error
     follows `rtol`; it is not the statistical one, which `details["standard_errors"]`
-    holds: `√diag(s² (JᵀJ)⁻¹)`, s² the residual variance.
+    holds: `√diag(s² (JᵀJ)⁻¹)`, s² the residual variance. `details["intervals"]` are
+    those of Student's t, 95 %.
     Source: M. A. Branch, T. F. Coleman, Y. Li, SIAM J. Sci. Comput. 21 (1999) 1, DOI
     10.1137/S1064827595289108; K. Schittkowski, Numerical Data Fitting in Dynamical
     Systems, DOI 10.1007/978-1-4419-5762-7.
@@ -250,6 +252,13 @@ class _Misfit:
         residuals = self.residuals(self.best)
         errors = _standard_errors(residuals, self.jacobian(self.best))
         names = [str(u.symbol) for u in problem.unknown_scalars]
+        freedom = max(len(residuals) - len(names), 1)
+        quantile = float(scipy.stats.t.ppf(0.975, freedom))
+        intervals = {
+            name: [float(p) - quantile * e, float(p) + quantile * e]
+            for name, p, e in zip(names, self.best, errors, strict=True)
+            if e is not None
+        }
         details = {
             "dofs": len(names),
             "steps": found.steps,
@@ -257,6 +266,7 @@ class _Misfit:
             "measurements": len(residuals),
             "misfit": float(np.sqrt(np.mean(residuals**2))),
             "standard_errors": dict(zip(names, errors, strict=True)),
+            "intervals": intervals,
         }
         return found.values, found.dense, details
 

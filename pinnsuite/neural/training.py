@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pinnsuite.neural.interval import Inference, infer
 from pinnsuite.neural.objective import CollocationObjective, Term
 from pinnsuite.neural.optimisers import Optimiser, make_optimiser
 from pinnsuite.neural.option import DTYPES
@@ -279,6 +280,11 @@ class Training:
         fresh = self._sampled(self.objective.terms, POOL)
         sets = {p: (self._tensor(x), self._tensor(d)) for p, (x, d) in fresh.items()}
         return verdict(self.objective, sets, self.parameters)
+
+    def inference(self) -> Inference | None:
+        """Return intervals of the unknown coefficients, see `interval.infer`."""
+        self.objective.draw(None)
+        return infer(self.objective, self._problem.unknown_scalars, self.parameters)
 
     def _snapshot(self, loss: float) -> None:
         spent = self._watch.cpu_s

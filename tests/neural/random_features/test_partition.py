@@ -1,0 +1,134 @@
+"""A partition knows its patches, who touches whom, and where a point lies."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.problem import Box, Disk, coordinates
+
+x, y = coordinates("x y")
+
+
+def grid(*counts, periodic=()):
+    edges = tuple(np.linspace(0.0, k + 1.0, n + 1) for k, n in enumerate(counts))
+    return Partition(edges, None, periodic)
+
+
+def holed():
+    """A square without a disc that covers the middle cells."""
+    domain = Box((x, 0, 4), (y, 0, 4)) - Disk(x, y, (2, 2), 1.5)
+    return Partition((np.linspace(0, 4, 9), np.linspace(0, 4, 9)), domain)
+
+
+COUNTS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
+PERIODIC = st.sets(st.integers(0, 2))
+
+
+def of(counts, periodic):
+    return grid(*counts, periodic=tuple(k for k in periodic if k < len(counts)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(COUNTS, PERIODIC)
+def test_only_neighbouring_fronts_touch_and_hold_every_patch_once(counts, periodic):
+    partition = of(counts, periodic)
+    fronts = partition.fronts
+    assert sorted(p for f in fronts for p in f) == list(range(len(partition)))
+    place = {p: g for g, f in enumerate(fronts) for p in f}
+    for i in partition.interfaces:
+        assert abs(place[i.lower] - place[i.upper]) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(COUNTS, PERIODIC)
+def test_faces_of_touching_patches_coincide_up_to_the_period(counts, periodic):
+    partition = of(counts, periodic)
+    d = len(partition.edges)
+    for i in partition.interfaces:
+        below, above = partition.boxes[i.lower], partition.boxes[i.upper]
+        gap = below[i.axis, 1] - above[i.axis, 0]
+        period = np.ptp(partition.edges[i.axis]) if i.is_wrapped else 0.0
+        assert abs(gap - period) < 1e-12
+        others = [k for k in range(d) if k != i.axis]
+        assert np.array_equal(below[others], above[others])
+
+
+@settings(max_examples=40, deadline=None)
+@given(COUNTS, PERIODIC, st.integers(0, 99))
+def test_a_point_is_in_the_box_of_the_patch_that_is_located(counts, periodic, seed):
+    partition = of(counts, periodic)
+    ends = np.array([[e[0], e[-1]] for e in partition.edges])
+    unit = np.random.default_rng(seed).uniform(size=(20, len(ends)))
+    points = ends[:, 0] + unit * np.ptp(ends, axis=1)
+    boxes = partition.boxes[partition.locate(points)]
+    assert (boxes[..., 0] <= points).all() and (points <= boxes[..., 1]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(COUNTS, PERIODIC, st.data())
+def test_refining_keeps_planes_and_halves_the_chosen_cells(counts, periodic, data):
+    partition = of(counts, periodic)
+    patch = data.draw(st.integers(0, len(partition) - 1))
+    finer = partition.refined([patch])
+    for before, after in zip(partition.edges, finer.edges, strict=True):
+        assert np.isin(before, after).all() and len(after) == len(before) + 1
+    centre = partition.boxes[patch].mean(1)[None]
+    half = np.ptp(finer.boxes[finer.locate(centre)[0]], axis=1)
+    assert np.allclose(half, np.ptp(partition.boxes[patch], axis=1) / 2)
+    assert finer.periodic == partition.periodic
+
+
+def test_joining_two_halves_undoes_halving():
+    partition = grid(5)
+    finer = partition.refined([2])
+    assert np.array_equal(finer.coarsened([2, 3]).edges[0], partition.edges[0])
+
+
+def test_a_single_chosen_patch_is_not_joined_with_another():
+    partition = grid(5)
+    assert np.array_equal(partition.coarsened([1, 3]).edges[0], partition.edges[0])
+    assert len(partition.coarsened([0, 1, 2])) == 4
+
+
+def test_periodic_ends_touch_and_meet_in_the_first_front():
+    partition = grid(5, periodic=(0,))
+    assert [(i.lower, i.upper) for i in partition.interfaces if i.is_wrapped] == [(4, 0)]
+    assert partition.fronts == [[0, 4], [1, 3], [2]]
+
+
+def test_one_periodic_patch_touches_itself():
+    (i,) = grid(1, periodic=(0,)).interfaces
+    assert (i.lower, i.upper, i.is_wrapped) == (0, 0, True)
+
+
+def test_cells_inside_a_hole_are_left_out_and_cells_it_cuts_are_kept():
+    partition = holed()
+    radius = np.linalg.norm(np.abs(partition.boxes - 2.0).max(2), axis=1)
+    assert len(partition) < 64 and (radius > 1.5).all()
+    # Fully outside of the hole: the corners and what is near them.
+    far = partition.numbers[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (far >= 0).all()
+    assert partition.numbers[4, 4] == -1
+
+
+def test_patches_around_a_hole_touch_by_neighbouring_fronts_only():
+    partition = holed()
+    place = {p: g for g, f in enumerate(partition.fronts) for p in f}
+    assert len(place) == len(partition)
+    for i in partition.interfaces:
+        assert abs(place[i.lower] - place[i.upper]) <= 1
+
+
+def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_centre():
+    partition = holed()
+    centres = partition.boxes.mean(2)
+    point = np.array([[2.05, 2.3]])
+    nearest = np.linalg.norm(centres - point, axis=1).argmin()
+    assert partition.locate(point)[0] == nearest
+
+
+def test_ordinary_equations_have_one_patch_without_space():
+    partition = Partition(())
+    assert len(partition) == 1 and partition.fronts == [[0]]
+    assert np.array_equal(partition.locate(np.zeros((3, 0))), [0, 0, 0])
