@@ -20,7 +20,9 @@ def chain(sizes, surplus, rows, seed):
     ]
     couplings = [
         Coupling(
-            rng.normal(size=(rows, a)), rng.normal(size=(rows, b)), rng.normal(size=rows)
+            rng.normal(size=(rows, a)),
+            rng.normal(size=(rows, b)),
+            rng.normal(size=rows),
         )
         for a, b in zip(sizes, sizes[1:], strict=False)
     ]

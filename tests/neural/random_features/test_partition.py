@@ -93,7 +93,9 @@ def test_a_single_chosen_patch_is_not_joined_with_another():
 
 def test_periodic_ends_touch_and_meet_in_the_first_front():
     partition = grid(5, periodic=(0,))
-    assert [(i.lower, i.upper) for i in partition.interfaces if i.is_wrapped] == [(4, 0)]
+    assert [(i.lower, i.upper) for i in partition.interfaces if i.is_wrapped] == [
+        (4, 0)
+    ]
     assert partition.fronts == [[0, 4], [1, 3], [2]]
 
 
