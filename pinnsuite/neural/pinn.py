@@ -97,6 +97,10 @@ class PINN(TrainingOptions):
     target
         Residual at fresh points, relative to its natural size, at which the training
         ends; it is looked at when points are drawn anew.
+    start
+        A file with a network of the same problem and size, saved as `model` of its
+        solution, to train further from (best without Adam, which may first go astray).
+        Without any steps the solution is the saved one.
     """
 
     family: ClassVar[str] = "pinn"
@@ -216,4 +220,5 @@ class PINN(TrainingOptions):
             history=history,
             snapshots=training.snapshots,
             details=details,
+            model=training.model(),
         )

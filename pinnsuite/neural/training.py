@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from pinnsuite.neural.snapshot import (
 )
 from pinnsuite.neural.trial import Trial, exact_conditions, trial
 from pinnsuite.neural.verdict import Verdict, verdict
+from pinnsuite.neural.weights import Model, load
 from pinnsuite.problem.conditions import Periodic
 from pinnsuite.problem.definition import Problem
 from pinnsuite.solution.solution import Evaluator, Snapshot
@@ -73,6 +74,7 @@ class TrainingOptions:
     seed: int = 0
     tolerance: float = 0.1
     target: float = 0.0
+    start: str | None = None
 
 
 class Training:
@@ -105,7 +107,14 @@ class Training:
         self._dtype = DTYPES[options.dtype]
         self._device = torch.device(options.device)
         samples = self._sampled(dict.fromkeys(r.place for r in found))
-        magnitudes = values_known(problem, samples, found)
+        start = None if options.start is None else load(options.start)
+        if start is not None:
+            start.require_trained_on(problem)
+        magnitudes = (
+            values_known(problem, samples, found)
+            if start is None
+            else list(start.magnitudes)
+        )
         exact = exact_conditions(problem) if options.hard_conditions == "auto" else None
         ends = limits(problem)
         hidden = (options.width,) * options.depth
@@ -116,7 +125,7 @@ class Training:
             exact,
             hidden,
             options.activation,
-            self._frequencies(len(ends)),
+            self._frequencies(len(ends)) if start is None else start.frequencies,
         )
         held = [
             r
@@ -143,11 +152,15 @@ class Training:
         )
         for place in terms:
             self.objective.put(place, *sets[place])
-        weights = self.trial.network.initial(self._generator)
-        free = torch.tensor([from_unknown(u) for u in problem.unknown_scalars])
-        self.parameters = torch.cat([weights, free.double()]).to(
-            self._device, self._dtype
-        )
+        network = self.trial.network
+        if start is None:
+            weights = network.initial(self._generator)
+            free = torch.tensor([from_unknown(u) for u in problem.unknown_scalars])
+            first = torch.cat([weights, free.double()])
+        else:
+            start.require_network(network.sizes, network.activation)
+            first = start.parameters
+        self.parameters = first.to(self._device, self._dtype)
         self.losses: list[float] = []
         self.snapshots: list[Snapshot] = []
         self._next_snapshot = FIRST_SNAPSHOT
@@ -301,6 +314,18 @@ class Training:
         weights = self.parameters[: self.trial.network.num_parameters].clone()
         return evaluator(
             self._problem, lambda x: self.trial(weights, x), self._dtype, self._device
+        )
+
+    def model(self) -> Model:
+        """Return what is to be saved of the present state."""
+        return Model(
+            self.parameters,
+            self.trial.features.frequencies,
+            self.trial.magnitudes,
+            self._problem.definition_hash,
+            self.trial.network.sizes,
+            self.trial.network.activation,
+            asdict(self._options),
         )
 
     def coefficients(self) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -73,6 +74,14 @@ class Snapshot:
     evaluate: Evaluator
 
 
+@runtime_checkable
+class Savable(Protocol):
+    """Something that can be written to a file."""
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Fields as float64 arrays on a support, with how they were got.
@@ -98,6 +107,8 @@ class Solution:
         Intermediate states, at geometrically spaced times.
     details
         Numbers and words about the run: degrees of freedom, steps, stop reason.
+    model
+        What can be saved, to evaluate or train further: a network.
     """
 
     support: Support
@@ -110,6 +121,7 @@ class Solution:
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
     snapshots: Sequence[Snapshot] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    model: Savable | None = None
 
     def __post_init__(self) -> None:
         expected = self.support.shape

@@ -396,6 +396,8 @@ def _run(order: dict[str, Any]) -> str:
     cost = Cost({**solution.cost.phases, **clock.cost().phases})
     if solution.fields:
         hdf5.save(replace(solution, cost=cost, snapshots=()), out / "fields.h5")
+    if solution.model is not None:
+        solution.model.save(out / "model.safetensors")
     details = {**parts.pop("details", {}), **_time_axis(problem), **asked}
     details |= solution.details
     record = _record(
