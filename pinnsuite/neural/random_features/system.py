@@ -325,7 +325,7 @@ class System:
         return (old + found if is_step else found), misfit
 
     def _jump(self, old: np.ndarray) -> float:
-        return sum(
+        return math.fsum(
             float(np.sum((left @ old[i.lower, f] - right @ old[i.upper, f]) ** 2))
             / len(left)
             for i, left, right, f in self._interfaces
