@@ -31,6 +31,7 @@ from pinnsuite.neural.snapshot import evaluator
 from pinnsuite.neural.watch import Watch
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import Jet
+from pinnsuite.problem.mixed import mixed
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Evaluator, Solution
 from pinnsuite.solver import Progress, require_supported, silent
@@ -118,14 +119,15 @@ class DeepXDE(FormulationOptions):
     ) -> Solution:
         clock = Clock()
         with clock.phase("symbolic"):
-            found = residuals(problem)
+            system = mixed(problem)
+            found = residuals(system)
         # Importing is nobody's training time.
         with clock.phase("compile"), session():
             pass
         watch = Watch(self.adam_steps + self.steps, budget, progress)
         with session(dtype=self.dtype, device=self.device, seed=self.seed) as dde:
             with clock.phase("setup"):
-                run = _Run(self, formulate(problem, found, self), dde)
+                run = _Run(self, formulate(system, found, self), dde)
             with clock.phase("train"):
                 run.train(watch)
             return watch.solution(

@@ -32,6 +32,9 @@ from pinnsuite.problem.definition import Problem
 class FormulationOptions:
     """The options that libraries of physics-informed networks have in common here.
 
+    Where coefficients jump, the libraries get the first-order system that `PINN` solves
+    (`mixed`): the flux is one more output.
+
     Attributes
     ----------
     width, depth

@@ -26,6 +26,7 @@ from pinnsuite.neural.snapshot import evaluator
 from pinnsuite.neural.watch import Watch
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.jets import Jet
+from pinnsuite.problem.mixed import mixed
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Evaluator, Solution
 from pinnsuite.solver import Progress, require_supported, silent
@@ -79,7 +80,8 @@ class PINA(FormulationOptions):
         require_supported(self, problem)
         clock = Clock()
         with clock.phase("symbolic"):
-            found = residuals(problem)
+            system = mixed(problem)
+            found = residuals(system)
         with _process_as_found(self.seed):
             # Importing is nobody's training time.
             with clock.phase("compile"):
@@ -87,7 +89,7 @@ class PINA(FormulationOptions):
                     importlib.import_module(module)
             watch = Watch(self.adam_steps + self.steps, budget, progress)
             with clock.phase("setup"):
-                run = _Run(self, formulate(problem, found, self))
+                run = _Run(self, formulate(system, found, self))
             with clock.phase("train"):
                 run.train(watch)
             return watch.solution(

@@ -16,6 +16,7 @@ from pinnsuite.neural.residual import residuals, why_no_strong_form
 from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.neural.training import IN_BATCHES, Training, TrainingOptions
 from pinnsuite.problem.definition import Problem
+from pinnsuite.problem.mixed import mixed
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Solution, Status, failed
 from pinnsuite.solution.support import common_support
@@ -34,6 +35,9 @@ class PINN(TrainingOptions):
     the collocation points are drawn anew where the residual is large. The error falls
     with the loss, not with a mesh width: there is no order of convergence, and the
     residual at fresh points is what is reported.
+
+    Where coefficients jump, the flux is one more output of the network (`mixed`), which
+    keeps it continuous; the solution's kink at the interface is smoothed over.
 
     Unknown coefficients have standard errors and intervals of 95 % in
     `details["standard_errors"]` and `details["intervals"]`, from the noise that the
@@ -165,10 +169,11 @@ class PINN(TrainingOptions):
         require_supported(self, problem)
         clock = Clock()
         with clock.phase("symbolic"):
-            found = residuals(problem)
+            system = mixed(problem)
+            found = residuals(system)
         watch = Stopwatch()
         with clock.phase("setup"):
-            training = Training(self, problem, found, watch)
+            training = Training(self, system, found, watch)
         with clock.phase("train"):
             stop_reason = training.run(progress, budget)
             verdict = training.verdict()

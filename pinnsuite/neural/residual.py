@@ -29,6 +29,7 @@ from pinnsuite.problem.conditions import (
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.form import JUMPS, require_equations
 from pinnsuite.problem.jets import Jet, Lowered, lower
+from pinnsuite.problem.mixed import mixed
 
 _ROUND_OFF = 1e-12
 _OBSERVED = sp.Dummy("observed", real=True)
@@ -445,7 +446,12 @@ def from_unknown(unknown: Unknown) -> float:
 
 
 def why_no_strong_form(problem: object) -> str | None:
-    """Say why a network cannot be trained on pointwise residuals of `problem`."""
+    """Say why a network cannot be trained on pointwise residuals of `problem`.
+
+    Residuals are those of the first-order system (`mixed`), in which a flux `a u_x` is
+    a field where a jumps with x. What it leaves is refused: a jump of a field that is
+    differentiated.
+    """
     if not isinstance(problem, Problem):
         return (
             f"it is a {type(problem).__name__}, and a physics-informed network solves "
@@ -455,15 +461,18 @@ def why_no_strong_form(problem: object) -> str | None:
         require_equations(problem, unknown_fields=True)
     except UnsupportedProblemError as error:
         return str(error)
-    for equation in problem.equations:
+    system = mixed(problem)
+    for equation in system.equations:
         for derivative in equation.atoms(sp.Derivative):
-            if derivative.expr not in problem.fields and derivative.expr.has(*JUMPS):
+            # A field is free in the coordinates: its jumps count too.
+            jumps = derivative.expr.atoms(*JUMPS)
+            if any(j.free_symbols & set(derivative.variables) for j in jumps):
                 return (
-                    f"{derivative} differentiates a coefficient that jumps, and "
-                    "residuals at points do not see the jump; use finite elements"
+                    f"{derivative} differentiates a jump, and residuals at points do "
+                    "not see the jump; use 'finite-element'"
                 )
     try:
-        residuals(problem)
+        residuals(system)
     except DefinitionError as error:
         return str(error)
     except PinnsuiteError as error:

@@ -41,7 +41,8 @@ def evaluator(
 ) -> Evaluator:
     """Return the function from numpy points to fields by name, in batches.
 
-    A field that is fixed up to a constant (the hint `gauge`) gets the mean zero.
+    A field that is fixed up to a constant (the hint `gauge`) gets the mean zero. Fluxes
+    that were made fields to solve the problem (the hint `fluxes`) are left out.
     """
     names = problem.field_names
 
@@ -55,12 +56,14 @@ def evaluator(
         return np.concatenate(values).astype(float)
 
     gauge = problem.hints.get("gauge")
+    fluxes = problem.hints.get("fluxes", ())
     offsets = np.zeros(len(names))
 
     def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
         if gauge is not None and not offsets.any():
             column = names.index(gauge)
             offsets[column] = at(interior(problem, BATCH, 0))[:, column].mean()
-        return dict(zip(names, (at(points) - offsets).T, strict=True))
+        columns = zip(names, (at(points) - offsets).T, strict=True)
+        return {name: values for name, values in columns if name not in fluxes}
 
     return evaluate

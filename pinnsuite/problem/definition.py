@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 HINTS = {
     "elements": "finite element of each field by name, such as {'u': 'P2', 'p': 'P1'}",
+    "fluxes": "names of fields that are no part of the answer, see `mixed`",
     "gauge": "name of the field that is fixed up to a constant: its mean is set to 0",
     "mesh_size": "edge length of the meshes that solvers and pictures start from",
 }

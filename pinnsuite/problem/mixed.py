@@ -28,7 +28,8 @@ def mixed(problem: Problem) -> Problem:
     equation `q - F = 0`, named after the first field in F and x (`flux_u_x`), and
     `∂q/∂x` takes its place; of `∂ₓₓF` its slope is another field. Boundary conditions
     that hold the components of that flux hold q instead. Solutions are compared by the
-    original fields. A problem that loses no jump is returned as it is.
+    original fields, and the hint `fluxes` names the others. A problem that loses no
+    jump is returned as it is.
     """
     lost = lost_jumps(problem)
     if not lost:
@@ -58,6 +59,10 @@ def mixed(problem: Problem) -> Problem:
         conditions=[_in_fluxes(c, problem, fluxes) for c in problem.conditions],
         judged=problem.judged or problem.fields,
         exact=exact,
+        hints={
+            **problem.hints,
+            "fluxes": tuple(q.func.__name__ for q in fluxes.values()),
+        },
     )
 
 

@@ -1,5 +1,7 @@
 """Networks reach the solution, say how well, and end as they should."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -16,6 +18,7 @@ from pinnsuite.problem import (
     Disk,
     Initial,
     Interval,
+    Neumann,
     Observed,
     Periodic,
     Problem,
@@ -102,6 +105,20 @@ def decay():
     )
 
 
+def two_layers(right):
+    """Conduction through conductivities 1 and 10; the flux through both is 1."""
+    u = field_of("u", x)
+    a = sp.Piecewise((1, x < 1), (10, True))
+    return Problem(
+        "two layers",
+        [u],
+        [D(a * D(u, x), x)],
+        [Dirichlet(u, 0, on="left"), right(u, a)],
+        Interval(x, 0, 2),
+        exact={u: sp.Piecewise((x, x < 1), (1 + (x - 1) / 10, True))},
+    )
+
+
 def relative_l2(problem, solution):
     points = solution.support.points
     values = solution.at(points)
@@ -136,6 +153,39 @@ def test_a_small_network_comes_close(make, options, threshold):
     assert len(solution.history["loss"]) == solution.details["steps"]
     for k in solution.coefficients.values():
         assert k == pytest.approx(0.7, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        lambda u, _: Dirichlet(u, sp.Rational(11, 10), on="right"),
+        lambda u, a: Robin(u, sp.Rational(21, 10), on="right", a=1, b=a),
+    ],
+    ids=["Dirichlet", "Robin"],
+)
+def test_a_layer_that_conducts_better_bends_the_solution(right):
+    problem = two_layers(right)
+    solver = PINN(width=10, depth=2, points=300, boundary_points=4, steps=300)
+    solution = solver.solve(problem.without_answer())
+    assert list(solution.fields) == ["u"]
+    assert list(solution.at(np.array([[1.0]]))) == ["u"]
+    # Measured: 1e-3 and 2e-3; the network rounds the kink off.
+    assert relative_l2(problem, solution) < 2e-2
+    # A straight line solves a u_xx = 0 on both sides with a flux that jumps.
+    (u,) = problem.fields
+    straight = replace(problem, exact={u: sp.Rational(11, 20) * x})
+    assert relative_l2(straight, solution) > 0.3
+
+
+@pytest.mark.slow
+def test_deepxde_takes_a_coefficient_that_jumps_in_the_same_form():
+    problem = two_layers(lambda u, a: Neumann(u, sp.Rational(1, 10), on="right"))
+    solver = DeepXDE(
+        width=10, depth=2, points=300, boundary_points=4, adam_steps=500, steps=1000
+    )
+    solution = solver.solve(problem.without_answer())
+    assert list(solution.fields) == ["u"]
+    assert relative_l2(problem, solution) < 5e-2
 
 
 def test_the_same_seed_gives_the_same_answer_and_leaves_no_trace():
