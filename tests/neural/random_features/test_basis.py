@@ -52,13 +52,15 @@ def test_direct_links_are_the_constant_and_the_coordinates(activation):
     assert np.array_equal(links[0, 0], np.column_stack([np.ones(8), points]))
     assert np.array_equal(links[1, 0], np.tile([0.0, 1.0, 0.0], (8, 1)))
     assert np.array_equal(links[0, 1], np.tile([0.0, 0.0, 1.0], (8, 1)))
-    assert not links[1, 1].any() and not links[2, 0].any()
+    assert not links[1, 1].any()
+    assert not links[2, 0].any()
 
 
 def test_scales_bound_the_weights_along_each_coordinate():
     basis = draw(500, (0.5, 8.0), TANH, 0)
     largest = np.abs(basis.weights).max(0)
-    assert (largest <= [0.5, 8.0]).all() and (largest > [0.45, 7.2]).all()
+    assert (largest <= [0.5, 8.0]).all()
+    assert (largest > [0.45, 7.2]).all()
 
 
 def test_a_seed_gives_the_same_features_and_another_seed_others():

@@ -1,5 +1,7 @@
 """Eliminating block by block solves the same least-squares problem as one matrix."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def chain(sizes, surplus, rows, seed):
             rng.normal(size=(rows, b)),
             rng.normal(size=rows),
         )
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in itertools.pairwise(sizes)
     ]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     parts, target = [], []

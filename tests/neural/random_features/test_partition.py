@@ -62,7 +62,8 @@ def test_a_point_is_in_the_box_of_the_patch_that_is_located(counts, periodic, se
     unit = np.random.default_rng(seed).uniform(size=(20, len(ends)))
     points = ends[:, 0] + unit * np.ptp(ends, axis=1)
     boxes = partition.boxes[partition.locate(points)]
-    assert (boxes[..., 0] <= points).all() and (points <= boxes[..., 1]).all()
+    assert (boxes[..., 0] <= points).all()
+    assert (points <= boxes[..., 1]).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -72,7 +73,8 @@ def test_refining_keeps_planes_and_halves_the_chosen_cells(counts, periodic, dat
     patch = data.draw(st.integers(0, len(partition) - 1))
     finer = partition.refined([patch])
     for before, after in zip(partition.edges, finer.edges, strict=True):
-        assert np.isin(before, after).all() and len(after) == len(before) + 1
+        assert np.isin(before, after).all()
+        assert len(after) == len(before) + 1
     centre = partition.boxes[patch].mean(1)[None]
     half = np.ptp(finer.boxes[finer.locate(centre)[0]], axis=1)
     assert np.allclose(half, np.ptp(partition.boxes[patch], axis=1) / 2)
@@ -107,7 +109,8 @@ def test_one_periodic_patch_touches_itself():
 def test_cells_inside_a_hole_are_left_out_and_cells_it_cuts_are_kept():
     partition = holed()
     radius = np.linalg.norm(np.abs(partition.boxes - 2.0).max(2), axis=1)
-    assert len(partition) < 64 and (radius > 1.5).all()
+    assert len(partition) < 64
+    assert (radius > 1.5).all()
     # Fully outside of the hole: the corners and what is near them.
     far = partition.numbers[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert (far >= 0).all()
@@ -132,5 +135,6 @@ def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_centre():
 
 def test_ordinary_equations_have_one_patch_without_space():
     partition = Partition(())
-    assert len(partition) == 1 and partition.fronts == [[0]]
+    assert len(partition) == 1
+    assert partition.fronts == [[0]]
     assert np.array_equal(partition.locate(np.zeros((3, 0))), [0, 0, 0])
