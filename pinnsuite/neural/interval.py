@@ -62,18 +62,21 @@ class Inference:
 
     Attributes
     ----------
+    one_step_estimates
+        Coefficients after one Gauss-Newton step of the loss weighted by 1/σ_g².
     standard_errors
         By the delta method from the free parameters to the coefficients.
     intervals
         Of probability `LEVEL`: Student's t in the free parameters, about the trained
-        value and the one after a Gauss-Newton step of the loss weighted by 1/σ_g². The
-        step is what an unfinished training, or its weights, may be wrong by. The ends
-        are mapped, so that they stay within the coefficients' limits.
+        value and the one-step estimate. The step is what an unfinished training, or its
+        weights, may be wrong by. The ends are mapped, so that they stay within the
+        coefficients' limits.
     noise
         Standard deviation of the measurements' errors, by residual; of their
         logarithms where they are measured so.
     """
 
+    one_step_estimates: dict[str, float]
     standard_errors: dict[str, float]
     intervals: dict[str, list[float]]
     noise: dict[str, float]
@@ -125,15 +128,16 @@ def infer(
         if here
     }
     free = parameters[-len(unknowns) :].double().cpu()
-    errors, intervals = {}, {}
+    estimates, errors, intervals = {}, {}, {}
     for u, p, deviation, step in zip(unknowns, free, deviations, steps, strict=True):
         leaf = p.clone().requires_grad_()
         (slope,) = torch.autograd.grad(to_unknown(u, leaf), leaf)
         errors[u.symbol.name] = abs(float(slope)) * deviation
+        estimates[u.symbol.name] = float(to_unknown(u, p + step))
         half = quantile * deviation
-        ends = p + torch.tensor([min(step, 0.0) - half, max(step, 0.0) + half])
-        intervals[u.symbol.name] = sorted(to_unknown(u, ends.double()).tolist())
-    return Inference(errors, intervals, noise)
+        ends = p + p.new_tensor([min(step, 0.0) - half, max(step, 0.0) + half])
+        intervals[u.symbol.name] = sorted(to_unknown(u, ends).tolist())
+    return Inference(estimates, errors, intervals, noise)
 
 
 def _sums(values: torch.Tensor, group: torch.Tensor, number: int) -> torch.Tensor:

@@ -39,7 +39,10 @@ class PINN(TrainingOptions):
     Where coefficients jump, the flux is one more output of the network (`mixed`), which
     keeps it continuous; the solution's kink at the interface is smoothed over.
 
-    Unknown coefficients have standard errors and intervals of 95 % in
+    Unknown coefficients of an accepted solution are one-step estimates: the trained
+    values and one Gauss-Newton step more, which removes what the weights of the loss
+    and an unfinished training leave in them (`details["trained_coefficients"]`; the
+    fields stay the trained ones). Their standard errors and intervals of 95 % are in
     `details["standard_errors"]` and `details["intervals"]`, from the noise that the
     measurements' misfit shows (`interval`). An unknown coefficient function is one more
     output of the network; its range is not imposed, the first guess only tells its
@@ -186,6 +189,12 @@ class PINN(TrainingOptions):
             **asdict(verdict),
             **(asdict(inference) if inference else {}),
         }
+        coefficients = training.coefficients()
+        is_solved = verdict.worst <= self.tolerance
+        if inference:
+            details["trained_coefficients"] = coefficients
+            if is_solved:
+                coefficients = inference.one_step_estimates
         history = {"loss": np.array(training.losses)}
         if training.trouble:
             return failed(
@@ -211,7 +220,6 @@ class PINN(TrainingOptions):
                 f"{name} in [{low:.4g}, {high:.4g}]"
                 for name, (low, high) in inference.intervals.items()
             )
-        is_solved = verdict.worst <= self.tolerance
         return Solution(
             support=support,
             fields={n: v.reshape(support.shape) for n, v in values.items()},
@@ -220,7 +228,7 @@ class PINN(TrainingOptions):
             if is_solved
             else f"not below {self.tolerance:g}: {message}",
             evaluator=evaluator,
-            coefficients=training.coefficients(),
+            coefficients=coefficients,
             cost=clock.cost(),
             history=history,
             snapshots=training.snapshots,
