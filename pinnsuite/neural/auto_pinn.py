@@ -36,8 +36,8 @@ class AutoPINN:
       ordinary systems and evolution in windows, and smooth stationary ones by
       Gauss-Newton; then
     - in many dimensions, a network in batches with SOAP in float32;
-    - with unknown coefficients in ordinary equations, Levenberg-Marquardt on a small
-      network; everything else, `pinn` as it is.
+    - with unknown coefficients in ordinary equations, a small network that follows the
+      measurements closely; everything else, `pinn` as it is.
 
     A result is accepted by its residual at fresh points only, never by a training loss:
     where none is accepted, the best of them is returned as not reached. There is no
@@ -55,7 +55,7 @@ class AutoPINN:
 
     family: ClassVar[str] = "pinn"
     tuned_on: ClassVar[tuple[str, ...]] = tuple(
-        sorted({*PINN.tuned_on, *RandomFeatures.tuned_on})
+        sorted({*PINN.tuned_on, *RandomFeatures.tuned_on, "lorenz_inverse"})
     )
 
     acceptance: float = 1e-2
@@ -88,13 +88,15 @@ class AutoPINN:
             return
         form = classify(mixed(problem))
         if problem.unknowns and form.is_ordinary:
-            # A fit to data: residuals are many, parameters few.
+            # The fit to data finds the way, and its last Gauss-Newton step undoes what
+            # their large weight does under noise. With 0.1 and Levenberg-Marquardt the
+            # Lorenz system's coefficients were still 15 % off after 5 CPU s.
             network = replace(
                 network,
-                optimiser="levenberg-marquardt",
                 depth=2,
-                points=500,
-                steps=500,
+                points=300,
+                steps=1000,
+                data_weight=10.0,
                 tolerance=max(self.acceptance, NOISE_ALLOWANCE),
             )
         elif problem.unknowns:

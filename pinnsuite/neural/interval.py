@@ -63,7 +63,9 @@ class Inference:
     Attributes
     ----------
     one_step_estimates
-        Coefficients after one Gauss-Newton step of the loss weighted by 1/σ_g².
+        Coefficients after one Gauss-Newton step of the loss weighted by 1/σ_g²; without
+        the step where a free parameter's deviation is larger than 1 and itself: it may
+        then lead anywhere.
     standard_errors
         By the delta method from the free parameters to the coefficients.
     intervals
@@ -117,7 +119,6 @@ def infer(
     spread = (squares / left).sqrt()
     root = torch.linalg.inv(triangle[-len(unknowns) :, -len(unknowns) :])
     deviations = root.square().sum(1).sqrt().tolist()
-    steps = (-root @ turned[-len(unknowns) :]).tolist()
     is_data = [term.residual.place.kind == "observed" for term in terms]
     freedom = sum(n for n, here in zip(left.tolist(), is_data, strict=True) if here)
     quantile = float(scipy.stats.t.ppf((1 + LEVEL) / 2, max(freedom, 1.0)))
@@ -128,6 +129,11 @@ def infer(
         if here
     }
     free = parameters[-len(unknowns) :].double().cpu()
+    steps = (-root @ turned[-len(unknowns) :]).tolist()
+    if any(
+        d > max(1.0, abs(p)) for d, p in zip(deviations, free.tolist(), strict=True)
+    ):
+        steps = [0.0] * len(unknowns)
     estimates, errors, intervals = {}, {}, {}
     for u, p, deviation, step in zip(unknowns, free, deviations, steps, strict=True):
         leaf = p.clone().requires_grad_()

@@ -73,10 +73,10 @@ def test_forward_problems_begin_with_random_features_and_fall_back_to_a_network(
     assert second == PINN(seed=3, tolerance=0.02)
 
 
-def test_unknown_coefficients_in_ordinary_equations_are_fitted_by_least_squares():
+def test_unknown_coefficients_in_ordinary_equations_follow_the_measurements():
     (network,) = AutoPINN().candidates(decay_with_unknown_rate())
     assert isinstance(network, PINN)
-    assert network.optimiser == "levenberg-marquardt"
+    assert network.data_weight > PINN().data_weight
 
 
 def test_many_dimensions_have_a_network_in_batches_of_single_precision():
