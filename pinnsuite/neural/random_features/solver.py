@@ -314,6 +314,8 @@ class _Run:
         )
         limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
         for k, tolerance in enumerate(o.tolerances):
+            if self.indicator <= tolerance:
+                continue
 
             def report(done: float, note: str, k: int = k) -> bool:
                 share = (k + done) / len(o.tolerances)

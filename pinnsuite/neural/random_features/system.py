@@ -143,7 +143,6 @@ class System:
     def _interface_rows(self) -> list[InterfaceRows]:
         """Return for each interface and field the rows `left u_a - right u_b = 0`."""
         offset = 0 if self._times is None else 1
-        d = self._centres.shape[1]
         domain = self._equations.problem.domain
         face = self._points.face(self._points.face_count())
         kinds: dict[tuple[int, float], Any] = {}
@@ -166,7 +165,6 @@ class System:
                     found.append((i, left[keep], right[keep], field))
                 elif len(left):
                     found.append((i, left, right, field))
-        assert d
         return found
 
     def _jump_tables(

@@ -8,7 +8,11 @@ import scipy.integrate
 import sympy as sp
 
 from pinnsuite.errors import OptionError, UnsupportedProblemError
+from pinnsuite.neural.random_features.basis import draw
+from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.solver import RandomFeatures
+from pinnsuite.neural.random_features.system import System
+from pinnsuite.neural.random_features.whole import whole
 from pinnsuite.problem import (
     Box,
     D,
@@ -177,12 +181,24 @@ def test_a_march_that_did_not_get_to_the_end_is_not_called_a_solution():
 
 
 def test_few_features_that_miss_a_fine_solution_are_refused():
-    """Seven unknowns a patch, in one only: a wrong answer, whatever rows say."""
+    """150 features in one patch, and no more allowed: too few for 25 half waves."""
     problem = on_square(0, sp.sin(25 * sp.pi * x) * sp.sin(24 * sp.pi * y))
     solver = RandomFeatures(features=4, max_unknowns=200)
     found = solver.solve(problem)
     assert found.status is Status.NOT_REACHED
     assert found.details["fresh_residual"] > solver.acceptance
+
+
+def test_a_fit_of_its_own_points_that_is_wrong_between_them_is_noticed():
+    """More unknowns than rows: the residual there is nothing, elsewhere it is all."""
+    problem = on_square(0, sp.sin(6 * sp.pi * x) * sp.sin(6 * sp.pi * y))
+    equations = Equations.of(problem)
+    basis = draw(300, (20.0, 20.0), "sine", 0)
+    system = System(equations, basis, whole(equations), None, None, oversampling=0.3)
+    fitted, _ = system.solve(None, None)
+    _, misfit_of_own_points = system.solve(None, fitted)
+    assert misfit_of_own_points < 1e-15
+    assert system.indicators(fitted, None).max() > 0.1
 
 
 def test_a_solution_that_vanishes_is_found():
@@ -193,7 +209,7 @@ def test_a_solution_that_vanishes_is_found():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_front_that_the_patches_cannot_hold_is_refused(seed):
-    """Three patches at most: the front of Burgers is a hundredth of the interval."""
+    """Eight patches at most: the front of Burgers is a hundredth of the interval."""
     solver = RandomFeatures(
         tolerances=(1e-2,), features=12, max_unknowns=130, seed=seed
     )
