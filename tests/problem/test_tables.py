@@ -180,7 +180,7 @@ def test_time_stepping_by_expansion_takes_lines_and_refuses_jumps(method):
 
 
 @pytest.mark.parametrize(
-    "solver", ["lines", "finite-difference", "collocation", "pinn"]
+    "solver", ["lines", "finite-difference", "collocation", "random-features"]
 )
 def test_solvers_that_expand_derivatives_refuse_a_jump(solver):
     z = coordinates("z")[0]
