@@ -42,6 +42,9 @@ PATCH_SCALE = 3.0
 """Scale in space, and in time for ordinary equations."""
 FIRST_PATCHES = {1: 8, 2: 4}
 """Patches along each axis when a march begins, by the dimension of space."""
+BEYOND = 1e-2
+"""Share of the last tolerance that one patch goes on to: with the scales found, more
+features are cheap."""
 MAX_PATCHES = 400
 GAUGE_POINTS = 1 << 14
 
@@ -234,7 +237,8 @@ class _Run:
         if (equations.is_linear or not is_evolution) and problem.domain is not None:
             limit = min(o.max_unknowns, 3000)
             self._climb(
-                one_patch(equations, o.activation, o.seed, limit, self._remaining)
+                one_patch(equations, o.activation, o.seed, limit, self._remaining),
+                BEYOND,
             )
             if self.indicator <= last or d > FEW_COORDINATES:
                 if self.indicator > last and not self._is_over():
@@ -270,8 +274,8 @@ class _Run:
             self.stop_reason = "the budget"
         return over
 
-    def _climb(self, levels: Iterator[Level]) -> None:
-        last = self._options.tolerances[-1]
+    def _climb(self, levels: Iterator[Level], beyond: float = 1.0) -> None:
+        last = beyond * self._options.tolerances[-1]
         for found in levels:
             self._keep([found.piece], found.indicator, found.note)
             share = math.log(max(found.indicator, last)) / math.log(last)
