@@ -89,7 +89,13 @@ class RandomFeatures:
     """
 
     family: ClassVar[str] = "pinn"
-    tuned_on: ClassVar[tuple[str, ...]] = ("allen_cahn", "burgers", "kdv")
+    tuned_on: ClassVar[tuple[str, ...]] = (
+        "allen_cahn",
+        "burgers",
+        "helmholtz",
+        "kdv",
+        "kovasznay",
+    )
 
     tolerances: tuple[float, ...] = (1e-3, 1e-5, 1e-7)
     acceptance: float = 1e-2

@@ -76,11 +76,6 @@ class System:
         """The number of fields."""
         return len(self._equations.problem.fields)
 
-    @property
-    def num_unknowns(self) -> int:
-        """The number of coefficients."""
-        return len(self._centres) * self.num_fields * self._basis.size
-
     def _tables_at(self, local: np.ndarray) -> dict[Orders, np.ndarray]:
         orders = list(dict.fromkeys(j.orders for j in self._jets))
         return self._basis.tables(local, orders)
