@@ -115,7 +115,10 @@ class Training:
             if start is None
             else list(start.magnitudes)
         )
-        exact = exact_conditions(problem) if options.hard_conditions == "auto" else None
+        exact = None
+        if options.hard_conditions != "off":
+            pieces = options.hard_conditions == "all"
+            exact = exact_conditions(problem, pieces=pieces)
         ends = limits(problem)
         hidden = (options.width,) * options.depth
         self.trial: Trial = trial(
