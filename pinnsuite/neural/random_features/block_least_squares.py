@@ -39,7 +39,8 @@ class Factors:
     Attributes
     ----------
     diagonal, beside
-        For each block (n, n), upper triangular, and (n, columns of the next block).
+        For each block (n, n), upper triangular, and (n, columns of the next block; none
+        where blocks stand alone).
     """
 
     diagonal: Sequence[np.ndarray]
@@ -51,7 +52,7 @@ class Factors:
         for diagonal, beside, y in zip(
             reversed(self.diagonal), reversed(self.beside), reversed(right), strict=True
         ):
-            known = y - beside @ found[-1] if found else y
+            known = y - beside @ found[-1] if found and beside.size else y
             found.append(_triangle(diagonal, known))
         return found[::-1]
 
@@ -60,7 +61,7 @@ class Factors:
         found: list[np.ndarray] = []
         before = np.zeros((0, 0))
         for diagonal, beside, x in zip(self.diagonal, self.beside, right, strict=True):
-            known = x - before.T @ found[-1] if found else x
+            known = x - before.T @ found[-1] if before.size else x
             found.append(_triangle(diagonal, known, transposed=True))
             before = beside
         return found

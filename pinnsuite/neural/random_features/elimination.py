@@ -21,6 +21,10 @@ from pinnsuite.neural.random_features.partition import Partition
 
 MAX_ITERATIONS = 25
 """LSQR steps with old factors before new ones are made: they cost about as much."""
+MAX_ITERATIONS_ALONE = 200
+"""LSQR steps with factors of patches that stand alone."""
+WIDE = 30.0
+"""How many times the operations of factors of patches alone an elimination may cost."""
 MAX_NORM = 5.0
 """Frobenius norm of `A R⁻¹` on what LSQR saw, by the root of its steps, from which its
 stopping rule says nothing: one where the factors are those of the rows."""
@@ -61,6 +65,27 @@ class Joint:
 
 
 @dataclass(frozen=True, eq=False)
+class Preconditioner:
+    """Factors of rows, and the patches in each of their blocks.
+
+    Attributes
+    ----------
+    factors
+        The triangular factor.
+    groups
+        Numbers of patches, block by block.
+    """
+
+    factors: Factors
+    groups: Sequence[Sequence[int]]
+
+    @property
+    def stand_alone(self) -> bool:
+        """Whether each patch has a block for itself, although they touch."""
+        return not any(b.size for b in self.factors.beside)
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Rows of patches and between them, to be met by `old` and what is added to it.
 
@@ -87,7 +112,49 @@ class Rows:
     def _jumps(self) -> list[np.ndarray]:
         return [j.jumps(self.old) for j in self.joints]
 
-    def eliminated(self, damping: float = ROUND_OFF) -> tuple[np.ndarray, Factors]:
+    @property
+    def is_wide(self) -> bool:
+        """Whether fronts hold so many patches that an elimination is out of reach."""
+        patches, rows, n = self.matrix.shape
+        alone = patches * 2.6 * rows * n**2
+        return bool(8.0 * self.partition.work * n**3 > WIDE * alone)
+
+    def alone(self, damping: float = ROUND_OFF) -> Preconditioner:
+        """Return the factors of each patch with its sides of the joints.
+
+        Of `AᵀA` they are the diagonal blocks, so LSQR with them is the conjugate
+        gradient method with a block Jacobi preconditioner, without its loss of digits.
+        In windows of time that are short, neighbours hardly matter.
+        """
+        _, fields, size = self.old.shape
+        n = fields * size
+        beside: list[list[np.ndarray]] = [[] for _ in self.matrix]
+        for joint in self.joints:
+            columns = slice(joint.field * size, (joint.field + 1) * size)
+            for patches, block in (
+                (joint.lower, joint.left),
+                (joint.upper, joint.right),
+            ):
+                wide = np.zeros((len(block), n))
+                wide[:, columns] = joint.weight * block
+                for p in patches:
+                    beside[p].append(wide)
+        diagonal: list[np.ndarray] = []
+        for own, more in zip(self.matrix, beside, strict=True):
+            (_,), factors = solve(
+                [(stacked := np.concatenate([own, *more]), np.zeros(len(stacked)))],
+                [],
+                damping,
+            )
+            diagonal += factors.diagonal
+        none = [np.zeros((n, 0))] * len(diagonal)
+        return Preconditioner(
+            Factors(diagonal, none), [[p] for p in range(len(diagonal))]
+        )
+
+    def eliminated(
+        self, damping: float = ROUND_OFF
+    ) -> tuple[np.ndarray, Preconditioner]:
         """Return the solution by orthogonal elimination, and its factors.
 
         The rows of each patch are brought to triangular form first; then the patches
@@ -99,7 +166,7 @@ class Rows:
             (solution,), factors = solve(
                 [(self.matrix[0], self.target[0])], [], damping
             )
-            return solution.reshape(self.old.shape), factors
+            return solution.reshape(self.old.shape), Preconditioner(factors, [[0]])
         both = np.concatenate([self.matrix, self.target[..., None]], axis=2)
         if both.shape[1] > n + 1:
             both = np.stack([triangular(b) for b in both])
@@ -142,28 +209,31 @@ class Rows:
                     Coupling(rows[:, :width], rows[:, width:-1], rows[:, -1])
                 )
         parts, factors = solve(own, couplings, damping)
-        return self._joined(parts), factors
+        known = Preconditioner(factors, fronts)
+        return self._joined(parts, known), known
 
     def _interfaces(self) -> Iterator[tuple[int, int, Joint, np.ndarray]]:
         for joint, jumps in zip(self.joints, self._jumps, strict=True):
             for a, b, jump in zip(joint.lower, joint.upper, jumps, strict=True):
                 yield int(a), int(b), joint, jump
 
-    def iterated(self, factors: Factors, tolerance: float) -> np.ndarray | None:
+    def iterated(self, known: Preconditioner, tolerance: float) -> np.ndarray | None:
         """Return the solution by LSQR, with the factors of similar rows, or None.
 
-        `tolerance` is the share of the misfit that may still be removed. None, if
-        `MAX_ITERATIONS` do not do.
+        `tolerance` is the share of the misfit that may still be removed. None, if it is
+        not in `MAX_ITERATIONS`; of patches that stand alone, what
+        `MAX_ITERATIONS_ALONE` have reached.
 
         Source: C. C. Paige, M. A. Saunders, ACM Transactions on Mathematical Software 8
         (1982) 43-71, DOI 10.1145/355984.355989.
         """
+        factors = known.factors
         patches, rows, n = self.matrix.shape
         number = patches * rows
         unknowns = self.old.size
 
         def product(v: np.ndarray) -> np.ndarray:
-            x = self._joined(factors.solve(self._split(v)))
+            x = self._joined(factors.solve(self._split(v, known)), known)
             own = self.matrix @ x.reshape(patches, n, 1)
             between = [j.weight * j.jumps(x).ravel() for j in self.joints]
             return np.concatenate([own.ravel(), *between])
@@ -178,7 +248,7 @@ class Rows:
                 np.add.at(x[:, j.field], j.lower, part @ j.left)
                 np.subtract.at(x[:, j.field], j.upper, part @ j.right)
                 first += part.size
-            parts = [x[f].ravel() for f in self.partition.fronts]
+            parts = [x[g].ravel() for g in known.groups]
             return np.concatenate(factors.solve_transposed(parts))
 
         target = np.concatenate(
@@ -199,21 +269,22 @@ class Rows:
             atol=tolerance,
             btol=0.0,
             conlim=0.0,
-            iter_lim=MAX_ITERATIONS,
+            iter_lim=MAX_ITERATIONS_ALONE if known.stand_alone else MAX_ITERATIONS,
         )
-        if why == _TOO_MANY or norm > MAX_NORM * math.sqrt(1 + steps):
+        is_late = why == _TOO_MANY and not known.stand_alone
+        if is_late or norm > MAX_NORM * math.sqrt(1 + steps):
             return None
-        return self._joined(factors.solve(self._split(found)))
+        return self._joined(factors.solve(self._split(found, known)), known)
 
-    def _split(self, vector: np.ndarray) -> list[np.ndarray]:
+    def _split(self, vector: np.ndarray, known: Preconditioner) -> list[np.ndarray]:
         _, fields, size = self.old.shape
-        ends = np.cumsum([len(f) for f in self.partition.fronts])[:-1]
+        ends = np.cumsum([len(g) for g in known.groups])[:-1]
         return np.split(vector, ends * fields * size)
 
-    def _joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+    def _joined(self, parts: Sequence[np.ndarray], known: Preconditioner) -> np.ndarray:
         solution = np.zeros(self.old.shape)
-        for front, part in zip(self.partition.fronts, parts, strict=True):
-            solution[front] = part.reshape(-1, *self.old.shape[1:])
+        for group, part in zip(known.groups, parts, strict=True):
+            solution[group] = part.reshape(-1, *self.old.shape[1:])
         return solution
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Basis
-from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF, Factors
+from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
+from pinnsuite.neural.random_features.elimination import Preconditioner
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -48,7 +49,7 @@ SLOW = 0.5
 LINEAR_SHARE = 1e-3
 """Share of the misfit that a step by old factors may leave: the next one takes it."""
 SIMILAR = 0.3
-"""Ratio of spectral tails from which time is to blame as well as space."""
+"""Ratio of spectral tails from which both are to blame: time and space, or two axes."""
 
 
 @dataclass
@@ -78,6 +79,7 @@ def march(
     tolerance: float,
     max_patches: int,
     report: Callable[[float, str], bool],
+    is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[March, str]:
     """Solve window by window; return the windows and why it stopped early, if it did.
 
@@ -90,6 +92,8 @@ def march(
     ----------
     report
         Told the share of time that is done and a note; True ends the march.
+    is_over
+        Asked within a window; True ends it, and `report` is told.
     """
     problem = equations.problem
     assert problem.time is not None
@@ -105,7 +109,7 @@ def march(
         span = left if left <= length * 1.01 else min(length, left / 2 * 1.01)
         window = now, now + span if span < left else end
         system = System(equations, basis, partition, window, start)
-        found = newton(system, start, tolerance, before)
+        found = newton(system, start, tolerance, before, is_over)
         coefficients = found.coefficients
         result.steps += found.number
         indicator = math.inf
@@ -146,7 +150,9 @@ def march(
             result.worst = max(result.worst, indicator)
             start, now, before = piece.jets, window[1], found
             order, failed = ORDER, None
-            tight = np.flatnonzero(shares > TIGHT)
+            # In the plane a patch that is halved halves a row and a column.
+            is_cheap = len(partition.edges) == 1
+            tight = np.flatnonzero(shares > (TIGHT if is_cheap else 1.0))
             # Never shorter after a success: what is left may not be due to the length.
             if rest:
                 rest -= 1
@@ -159,7 +165,7 @@ def march(
             if len(tight):
                 finer, _ = _mended(system, coefficients, tight, partition)
                 partition = finer if len(finer) <= max_patches else partition
-            elif len(partition.edges) == 1:
+            elif is_cheap:
                 partition = partition.coarsened(np.flatnonzero(shares < IDLE))
         if partition is not old_partition:
             before = None
@@ -171,12 +177,14 @@ def _mended(
 ) -> tuple[Partition, bool]:
     """Return a finer partition, and whether the window is too long.
 
-    Spectra that decay alike in time and in space ask for both.
+    Spectra that decay alike in time and in space ask for both, and so do axes.
     """
-    in_time, in_space = system.tails(coefficients, bad)
+    tails = system.tails(coefficients, bad)
+    in_time, in_space = tails[:, 0], tails[:, 1:].max(1, initial=0.0)
     is_wide = in_space >= in_time
     if partition.edges and is_wide.any():
-        partition = partition.refined(bad[is_wide])
+        along = tails[is_wide, 1:] >= SIMILAR * in_space[is_wide, None]
+        partition = partition.refined(bad[is_wide], along)
     return partition, bool((in_time >= SIMILAR * in_space).any())
 
 
@@ -199,7 +207,7 @@ class Steps:
     coefficients: np.ndarray
     number: int
     is_converged: bool
-    factors: Factors | None
+    factors: Preconditioner | None
 
 
 def newton(
@@ -207,6 +215,7 @@ def newton(
     start: State,
     tolerance: float,
     before: Steps | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Steps:
     """Take Gauss-Newton steps in a window until they change less than is needed.
 
@@ -219,11 +228,14 @@ def newton(
         Share of error that the window may have.
     before
         Of the window before on the same patches, where there is one.
+    is_over
+        Asked before each step; True ends them.
     """
     enough = max(CONVERGED * tolerance, 1e-9)
     is_chain = system.shape[0] > 1
     state = None if system.is_linear else system.state_from(start)
-    old, factors = np.zeros(system.shape), None
+    old = np.zeros(system.shape)
+    factors: Preconditioner | None = None
     added: np.ndarray | None = None
     if before is not None and before.factors is not None:
         rows, _ = system.rows(before.coefficients, state)
@@ -235,10 +247,14 @@ def newton(
         is_exact = False
         if added is None:
             rows, _ = system.rows(old, state)
-            if rows is None:
+            if rows is None or is_over():
                 break
+            if factors is None and is_chain and rows.is_wide:
+                factors = rows.alone(DAMPING)
             if factors is not None:
                 added = rows.iterated(factors, LINEAR_SHARE)
+            if added is None and is_chain and rows.is_wide:
+                break
             if added is None:
                 is_exact = True
                 added, found = rows.eliminated(DAMPING if is_chain else ROUND_OFF)

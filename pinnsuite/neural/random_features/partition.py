@@ -149,16 +149,22 @@ class Partition:
             found[lost] = away.argmin(1)
         return found
 
-    def refined(self, patches: Sequence[int] | np.ndarray) -> Partition:
-        """Return the partition with the cells of `patches` halved along every axis."""
-        if not len(patches):
-            return self
+    def refined(
+        self, patches: Sequence[int] | np.ndarray, along: np.ndarray | None = None
+    ) -> Partition:
+        """Return the partition with the cells of `patches` halved.
+
+        `along` says for each of them along which axes, (patches, d); None: all.
+        """
         edges = [list(e) for e in self.edges]
-        where = np.argwhere(np.isin(self.numbers, patches))
         for axis, e in enumerate(self.edges):
+            chosen = patches if along is None else np.asarray(patches)[along[:, axis]]
+            where = np.argwhere(np.isin(self.numbers, chosen))
             for i in set(where[:, axis]):
                 edges[axis].append((e[i] + e[i + 1]) / 2)
         new = tuple(np.array(sorted(e)) for e in edges)
+        if all(len(a) == len(b) for a, b in zip(new, self.edges, strict=True)):
+            return self
         return Partition(new, self.domain, self.periodic)
 
     def coarsened(self, patches: Sequence[int] | np.ndarray) -> Partition:

@@ -47,6 +47,8 @@ BEYOND = 1e-2
 features are cheap."""
 MAX_PATCHES = 400
 TOLERANCES = (1e-3, 1e-5, 1e-7)
+WIDE_TOLERANCES = (1e-2, 1e-3, 1e-5)
+"""Of evolution in the plane and in space."""
 ORDINARY_TOLERANCES = (1e-5, 1e-7, 1e-9)
 """Of ordinary equations: a march to a small tolerance costs as much as to a large one.
 """
@@ -54,6 +56,8 @@ NEXT_TO = 0.5
 """Where a tolerance cannot be reached, one is tried that is as far from the last, in
 digits, as this share says; so long as that is more than `FACTOR` times smaller."""
 FACTOR = 3.0
+ONE_PATCH_SHARE = 0.3
+"""Share of the first part of a budget for one patch, where many may follow."""
 PROJECTED, HOPELESS = 0.1, 2.0
 """Share of a march from which its end is foreseen, and how many times what is left of
 the budget it may seem to need before it is given up, where there is a solution."""
@@ -87,7 +91,8 @@ class RandomFeatures:
     tolerances
         Decreasing shares of error (see `System.indicators`) to reach one after the
         other; each that is reached is a snapshot, so that a budget may end between.
-        None: 1e-3, 1e-5, 1e-7, for ordinary equations a hundred times less.
+        None: 1e-3, 1e-5, 1e-7; for ordinary equations a hundred times less, for
+        evolution in the plane and in space from 1e-2 to 1e-5.
     acceptance
         The largest indicator at fresh points that counts as solved.
     first_share
@@ -242,9 +247,7 @@ class _Run:
     ) -> None:
         self._options, self._equations = options, equations
         self._progress, self._budget = progress, budget
-        self._tolerances = options.tolerances or (
-            ORDINARY_TOLERANCES if equations.problem.domain is None else TOLERANCES
-        )
+        self._tolerances = options.tolerances or _tolerances(equations.problem)
         self._watch = Stopwatch()
         self.pieces: Sequence[Piece] = ()
         self.indicator = math.inf
@@ -267,7 +270,7 @@ class _Run:
         if (equations.is_linear or not is_evolution) and problem.domain is not None:
             limit = min(o.max_unknowns, 3000)
             self._climb(
-                one_patch(equations, o.activation, o.seed, limit, self._remaining),
+                one_patch(equations, o.activation, o.seed, limit, self._in_one_patch),
                 BEYOND,
             )
             if self.indicator <= last or d > FEW_COORDINATES:
@@ -306,6 +309,14 @@ class _Run:
             is_accepted = self.indicator <= self._options.acceptance
             share = 1.0 if is_accepted else self._options.first_share
         return share * self._budget - self._watch.cpu_s
+
+    def _in_one_patch(self) -> float:
+        """Return what is left for one patch: a part of it, if patches may follow."""
+        d = len(self._equations.problem.coordinates)
+        if d > FEW_COORDINATES or math.isinf(self._remaining()):
+            return self._remaining()
+        first = self._options.first_share
+        return self._remaining(ONE_PATCH_SHARE * first)
 
     def _is_over(self) -> bool:
         over = self._remaining() <= 0
@@ -371,6 +382,7 @@ class _Run:
                 tolerance,
                 limit,
                 self._report(tolerance, done / len(self._tolerances)),
+                lambda: self._remaining(1.0) <= 0,
             )
             if not trouble:
                 reached = tolerance
@@ -409,6 +421,13 @@ class _Run:
             return self._is_over()
 
         return report
+
+
+def _tolerances(problem: Problem) -> tuple[float, ...]:
+    if problem.domain is None:
+        return ORDINARY_TOLERANCES
+    is_wide = problem.time is not None and len(problem.coordinates) > 2
+    return WIDE_TOLERANCES if is_wide else TOLERANCES
 
 
 def evaluator(problem: Problem, pieces: Sequence[Piece]) -> Evaluator:

@@ -575,10 +575,8 @@ class System:
             np.maximum.at(worst, j.upper, share)
         return worst
 
-    def tails(
-        self, coefficients: np.ndarray, patches: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return how slowly spectra decay in time and, at worst, in space."""
+    def tails(self, coefficients: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Return how slowly spectra decay along each coordinate: (patches, d)."""
         d = self._centres.shape[1]
         n = 12
         local = tensor([n] * d)
@@ -588,7 +586,7 @@ class System:
         for f in range(self.num_fields):
             values = (coefficients[patches, f] @ table.T).reshape(-1, *[n] * d)
             found = np.maximum(found, decay(values))
-        return found[:, 0], found[:, 1:].max(1, initial=0.0)
+        return found
 
 
 def decay(values: np.ndarray) -> np.ndarray:

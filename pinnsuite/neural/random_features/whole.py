@@ -28,6 +28,9 @@ ENOUGH = 0.2
 is better spent on patches."""
 ENOUGH_ALONE = 0.9
 """The same in many dimensions, where no patches follow."""
+POOR = 0.3
+"""Indicator above which one patch is given up after the first scales, where more are
+dear: of nonlinear problems, and in three coordinates."""
 FEW_COORDINATES = 3
 PATCH_SCALE = 3.0
 """Scale in each of several patches: they are made smaller instead."""
@@ -95,10 +98,14 @@ def one_patch(
                 )
 
     rising = 0
+    is_dear = d == FEW_COORDINATES or not equations.is_linear
     for scales in candidates():
         if remaining() <= 0:
             return
-        if scales in seen or (rising >= 2 and len(set(scales)) == 1):
+        is_alike = len(set(scales)) == 1
+        if is_dear and not is_alike and best and best.indicator > POOR:
+            return
+        if scales in seen or (rising >= 2 and is_alike):
             continue
         seen.add(scales)
         found = tried(scales, number)

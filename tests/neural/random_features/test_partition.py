@@ -138,3 +138,11 @@ def test_ordinary_equations_have_one_patch_without_space():
     assert len(partition) == 1
     assert partition.fronts == [[0]]
     assert np.array_equal(partition.locate(np.zeros((3, 0))), [0, 0, 0])
+
+
+def test_patches_are_halved_along_the_axes_that_ask_for_it():
+    square = Partition((np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0])))
+    finer = square.refined([1], np.array([[True, False]]))
+    assert np.array_equal(finer.edges[0], [0, 1, 1.5, 2])
+    assert np.array_equal(finer.edges[1], [0, 1])
+    assert square.refined([1], np.array([[False, False]])) is square
