@@ -61,6 +61,7 @@ ONE_PATCH_SHARE = 0.3
 PROJECTED, HOPELESS = 0.1, 2.0
 """Share of a march from which its end is foreseen, and how many times what is left of
 the budget it may seem to need before it is given up, where there is a solution."""
+COMPARED_POINTS = 1000
 GAUGE_POINTS = 1 << 14
 
 
@@ -94,7 +95,8 @@ class RandomFeatures:
         None: 1e-3, 1e-5, 1e-7; for ordinary equations a hundred times less, for
         evolution in the plane and in space from 1e-2 to 1e-5.
     acceptance
-        The largest indicator at fresh points that counts as solved.
+        The largest share of error that counts as solved: the indicator at fresh points,
+        times by how much more than its own indicator the solution before was off.
     first_share
         Share of a budget after which it ends if nothing is accepted or in sight yet.
     activation
@@ -203,7 +205,8 @@ class RandomFeatures:
         details = {
             "dofs": run.num_unknowns,
             "stop_reason": run.stop_reason,
-            "fresh_residual": run.indicator,
+            "fresh_residual": run.share,
+            "amplification": run.amplification,
             "method": run.note,
         }
         if not run.pieces:
@@ -218,10 +221,10 @@ class RandomFeatures:
         with clock.phase("infer"):
             values = evaluate(support.points)
         message = (
-            f"{run.note}; share of error {run.indicator:.1e} at fresh points; stopped "
+            f"{run.note}; share of error {run.share:.1e} at fresh points; stopped "
             f"by {run.stop_reason}"
         )
-        is_solved = run.indicator <= self.acceptance
+        is_solved = run.share <= self.acceptance
         return Solution(
             support,
             {n: v.reshape(support.shape) for n, v in values.items()},
@@ -251,6 +254,7 @@ class _Run:
         self._watch = Stopwatch()
         self.pieces: Sequence[Piece] = ()
         self.indicator = math.inf
+        self.amplification = 1.0
         self.indicators: list[float] = []
         self.note, self.stop_reason = "", "the last tolerance"
         self.snapshots: list[Snapshot] = []
@@ -259,6 +263,11 @@ class _Run:
     def num_unknowns(self) -> int:
         """Coefficients of the largest piece."""
         return max((p.coefficients.size for p in self.pieces), default=0)
+
+    @property
+    def share(self) -> float:
+        """The indicator of the best solution, times the amplification."""
+        return self.indicator * self.amplification
 
     def go(self) -> None:
         """Try one patch, then many, or march; whichever applies."""
@@ -273,8 +282,8 @@ class _Run:
                 one_patch(equations, o.activation, o.seed, limit, self._in_one_patch),
                 BEYOND,
             )
-            if self.indicator <= last or d > FEW_COORDINATES:
-                if self.indicator > last and not self._is_over():
+            if self.share <= last or d > FEW_COORDINATES:
+                if self.share > last and not self._is_over():
                     self.stop_reason = "the number of features"
                 return
         if is_evolution:
@@ -291,7 +300,7 @@ class _Run:
                     self._remaining,
                 )
             )
-            if self.indicator > last:
+            if self.share > last:
                 self.stop_reason = (
                     "the number of unknowns"
                     if self._budget is None
@@ -306,17 +315,16 @@ class _Run:
         if self._budget is None:
             return math.inf
         if share is None:
-            is_accepted = self.indicator <= self._options.acceptance
+            is_accepted = self.share <= self._options.acceptance
             share = 1.0 if is_accepted else self._options.first_share
         return share * self._budget - self._watch.cpu_s
 
     def _in_one_patch(self) -> float:
         """Return what is left for one patch: a part of it, if patches may follow."""
         d = len(self._equations.problem.coordinates)
-        if d > FEW_COORDINATES or math.isinf(self._remaining()):
+        if d > FEW_COORDINATES or self.share <= self._options.acceptance:
             return self._remaining()
-        first = self._options.first_share
-        return self._remaining(ONE_PATCH_SHARE * first)
+        return self._remaining(ONE_PATCH_SHARE * self._options.first_share)
 
     def _is_over(self) -> bool:
         over = self._remaining() <= 0
@@ -332,22 +340,36 @@ class _Run:
             self._progress(
                 min(max(share, 0.0), 1.0), f"{found.note}: {found.indicator:.1e}"
             )
-            if found.indicator <= last:
+            if self.share <= last:
                 return
 
     def _keep(self, pieces: Sequence[Piece], indicator: float, note: str) -> None:
         self.indicators.append(indicator)
         if not indicator < self.indicator:
             return
+        evaluate = evaluator(self._equations.problem, pieces)
+        if self.snapshots:
+            self.amplification = self._amplified(evaluate)
         self.pieces, self.indicator, self.note = list(pieces), indicator, note
         self.snapshots.append(
-            Snapshot(
-                self._watch.cpu_s,
-                self._watch.wall_s,
-                indicator,
-                evaluator(self._equations.problem, self.pieces),
-            )
+            Snapshot(self._watch.cpu_s, self._watch.wall_s, indicator, evaluate)
         )
+
+    def _amplified(self, evaluate: Evaluator) -> float:
+        """Return how many times its indicator the last solution was off, at least 1.
+
+        By the distance to a better one. Where viscosity is small, or a parameter near
+        an eigenvalue, a small residual makes a large error.
+        """
+        points = interior(self._equations.problem, COMPARED_POINTS, seed=3)
+        now, before = evaluate(points), self.snapshots[-1].evaluate(points)
+        apart = 0.0
+        for name, values in now.items():
+            size = float(np.linalg.norm(values))
+            if size:
+                gap = float(np.linalg.norm(values - before[name])) / size
+                apart = max(apart, gap)
+        return max(1.0, apart / self.indicator)
 
     def _march(self) -> None:
         o, equations = self._options, self._equations

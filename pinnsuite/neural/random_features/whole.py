@@ -82,9 +82,12 @@ def one_patch(
     best: Level | None = None
     chosen: tuple[float, ...] = ()
 
-    def tried(scales: tuple[float, ...], number: int) -> Level:
+    def tried(
+        scales: tuple[float, ...], number: int, guess: State | None = None
+    ) -> Level:
         basis = draw(number, scales, activation, seed)
-        return level(equations, basis_note(number, scales, 1), basis, partition, seed)
+        note = basis_note(number, scales, 1)
+        return level(equations, note, basis, partition, seed, remaining, guess)
 
     seen = set()
 
@@ -122,8 +125,9 @@ def one_patch(
         if number * fields > max_unknowns:
             return
         # More features resolve higher frequencies: the scale may rise with them.
+        guess = None if equations.is_linear else best.piece.jets
         step = min(
-            (tried(tuple(s * f for s in chosen), number) for f in (1.0, 1.3)),
+            (tried(tuple(s * f for s in chosen), number, guess) for f in (1.0, 1.3)),
             key=lambda found: found.indicator,
         )
         if step.indicator < best.indicator:
@@ -156,7 +160,7 @@ def many_patches(
             # It would not end in time.
             return
         note = basis_note(features, (PATCH_SCALE,) * d, len(partition))
-        found = level(equations, note, basis, partition, seed, start)
+        found = level(equations, note, basis, partition, seed, remaining, start)
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
         shares = shares_of(equations, found, seed)
@@ -206,13 +210,14 @@ def level(
     basis: Basis,
     partition: Partition,
     seed: int,
+    remaining: Callable[[], float],
     guess: State | None = None,
 ) -> Level:
     """Solve one system; a failed one has the indicator infinity."""
     times = times_of(equations)
     start = None if times is None else initial_state(equations)
     system = System(equations, basis, partition, times, start, seed=seed)
-    coefficients = stationary(system, guess)
+    coefficients = stationary(system, guess, remaining)
     piece = Piece(basis, partition, times, coefficients)
     # Converged or not: the residual at fresh points tells.
     indicator = float(system.indicators(coefficients, start).max())
@@ -232,7 +237,9 @@ def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
     return np.where(np.isfinite(shares), shares, 1.0)
 
 
-def stationary(system: System, guess: State | None) -> np.ndarray:
+def stationary(
+    system: System, guess: State | None, remaining: Callable[[], float]
+) -> np.ndarray:
     """Return coefficients by damped Gauss-Newton steps, as long as they pay."""
     state = None if guess is None else system.state_from(guess)
     rows, _ = system.rows(None, state)
@@ -248,6 +255,8 @@ def stationary(system: System, guess: State | None) -> np.ndarray:
     for _ in range(MAX_STEPS):
         direction = new - coefficients
         length = 1.0
+        if remaining() <= 0:
+            break
         while True:
             trial = coefficients + length * direction
             new, after = system.solve(trial)

@@ -201,6 +201,19 @@ def test_a_fit_of_its_own_points_that_is_wrong_between_them_is_noticed():
     assert system.indicators(fitted, None).max() > 0.1
 
 
+def test_a_small_residual_that_makes_a_large_error_is_told_by_the_next_solution():
+    """At this wave number the square is nearly resonant."""
+    near = sp.sqrt(2) * sp.pi * sp.Rational(10001, 10000)
+    problem = on_square(near, sp.exp(-3 * x) * sp.cos(11 * x * y))
+    found = RandomFeatures(max_unknowns=200).solve(problem)
+    assert found.details["amplification"] > 20
+    at = np.random.default_rng(1).uniform(size=(2000, 2))
+    exact = np.exp(-3 * at[:, 0]) * np.cos(11 * at[:, 0] * at[:, 1])
+    error = np.linalg.norm(found.at(at)["u"] - exact) / np.linalg.norm(exact)
+    assert found.details["fresh_residual"] / 30 < error
+    assert error < 3 * found.details["fresh_residual"]
+
+
 def test_a_solution_that_vanishes_is_found():
     found = RandomFeatures().solve(on_square(0, sp.Integer(0)))
     assert found.status is Status.OK
