@@ -11,6 +11,7 @@ SIAM Journal on Numerical Analysis 8 (1971) 158-177, DOI 10.1137/0708019.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,7 @@ from pinnsuite.neural.printing import torch_function
 from pinnsuite.neural.propagation import Propagation
 from pinnsuite.neural.residual import Magnitude, Residual
 from pinnsuite.neural.sampling import interior
-from pinnsuite.neural.taylor import Carried, Channels, product_matrix
+from pinnsuite.neural.taylor import Carried, Channels, channels, product_matrix
 from pinnsuite.problem.conditions import Dirichlet, Initial, Periodic
 from pinnsuite.problem.definition import Problem, derivative_orders
 from pinnsuite.problem.domain import Box
@@ -45,14 +46,16 @@ class Exact:
     ----------
     lift, factor
         g and m, expressions of the coordinates; 0 and 1 where nothing is exact.
-    conditions
-        The conditions that hold exactly, each with the names of the boundaries where
-        it does (none for an initial condition).
+    sides
+        Where a condition holds exactly, and which.
+    initial
+        The initial conditions that hold exactly.
     """
 
     lift: sp.Expr = sp.S.Zero
     factor: sp.Expr = sp.S.One
-    conditions: tuple[tuple[Any, tuple[str, ...]], ...] = ()
+    sides: tuple[Side, ...] = ()
+    initial: tuple[Initial, ...] = ()
 
     @property
     def is_trivial(self) -> bool:
@@ -61,14 +64,14 @@ class Exact:
 
     def holds(self, residual: Residual) -> bool:
         """Say whether a residual vanishes identically."""
-        return any(
-            c is residual.condition and (not names or residual.place.name in names)
-            for c, names in self.conditions
+        return any(c is residual.condition for c in self.initial) or any(
+            s.condition is residual.condition and s.name == residual.place.name
+            for s in self.sides
         )
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """One end of the coordinate number `axis`, and a condition there."""
 
     condition: Dirichlet
@@ -86,14 +89,18 @@ def exact_conditions(problem: Problem) -> list[Exact]:
     values contradict each other in a corner, and initial values that contradict the
     sides.
     """
-    return [_exact(problem, i) for i in range(len(problem.fields))]
+    return with_initial(problem, exact_sides(problem))
 
 
-def _exact(problem: Problem, index: int) -> Exact:
-    f = problem.fields[index]
+def exact_sides(problem: Problem) -> list[Exact]:
+    """Return what each field can satisfy exactly, initial values left out."""
+    return [_exact(problem, f) for f in problem.fields]
+
+
+def _exact(problem: Problem, f: sp.Expr) -> Exact:
     probes = interior(problem, _NUM_PROBES, seed=0)
     sides = _dirichlet_sides(problem, f)
-    adopted: list[_Side] = []
+    adopted: list[Side] = []
     lift: sp.Expr = sp.S.Zero
     factor: sp.Expr = sp.S.One
     for axis in dict.fromkeys(side.axis for side in sides):
@@ -110,7 +117,7 @@ def _exact(problem: Problem, index: int) -> Exact:
                 # With a jump in a corner a factor that vanishes on the other sides
                 # makes things worse: the lid-driven cavity's residual at fresh points
                 # was ten times that of the same network without it.
-                return _with_initial(problem, index, Exact(), [], probes)
+                return Exact()
         xi = (x - low) / (high - low)
         if len(pair) == 2:
             correction = sum(gaps[s] * (xi if s.is_upper else 1 - xi) for s in pair)
@@ -120,14 +127,10 @@ def _exact(problem: Problem, index: int) -> Exact:
             factor *= 1 - xi if pair[0].is_upper else xi
         lift += correction
         adopted += pair
-    held: dict[Dirichlet, tuple[str, ...]] = {}
-    for side in adopted:
-        held[side.condition] = (*held.get(side.condition, ()), side.name)
-    exact = Exact(lift, factor, tuple(held.items()))
-    return _with_initial(problem, index, exact, adopted, probes)
+    return Exact(lift, factor, tuple(adopted))
 
 
-def _dirichlet_sides(problem: Problem, f: sp.Expr) -> list[_Side]:
+def _dirichlet_sides(problem: Problem, f: sp.Expr) -> list[Side]:
     if not isinstance(problem.domain, Box):
         return []
     inside = set(problem.coordinates)
@@ -139,11 +142,11 @@ def _dirichlet_sides(problem: Problem, f: sp.Expr) -> list[_Side]:
         for axis, x in enumerate(problem.space):
             for is_upper, name in enumerate(problem.domain.sides(x)):
                 if name in ruled:
-                    found.append(_Side(c, name, x, axis, bool(is_upper)))
+                    found.append(Side(c, name, x, axis, bool(is_upper)))
     return found
 
 
-def _on(expression: sp.Expr, side: _Side, problem: Problem) -> sp.Expr:
+def _on(expression: sp.Expr, side: Side, problem: Problem) -> sp.Expr:
     assert problem.domain is not None
     end = float(problem.domain.bounds[side.axis, int(side.is_upper)])
     return expression.subs(side.coordinate, sp.Float(end))
@@ -154,15 +157,14 @@ def _vanishes(expression: sp.Expr, problem: Problem, probes: np.ndarray) -> bool
     return bool(np.abs(values).max() < _COMPATIBLE)
 
 
-def _with_initial(
-    problem: Problem,
-    index: int,
-    exact: Exact,
-    adopted: Sequence[_Side],
-    probes: np.ndarray,
-) -> Exact:
-    """Return `exact` with the initial values of the field added, if they fit."""
+def with_initial(problem: Problem, sides: Sequence[Exact]) -> list[Exact]:
+    """Return `sides`, each with the initial values of its field added if they fit."""
+    return [_with_initial(problem, i, e) for i, e in enumerate(sides)]
+
+
+def _with_initial(problem: Problem, index: int, exact: Exact) -> Exact:
     f = problem.fields[index]
+    probes = interior(problem, _NUM_PROBES, seed=0)
     starts = {c.order: c for c in problem.conditions_of(Initial) if c.field == f}
     if problem.time is None or sorted(starts) != list(range(len(starts))) or not starts:
         return exact
@@ -173,15 +175,55 @@ def _with_initial(
             return exact
         gaps.append(c.value - sp.diff(exact.lift, t, order).subs(t, start))
     for gap in gaps:
-        if not all(_vanishes(_on(gap, s, problem), problem, probes) for s in adopted):
+        if not all(
+            _vanishes(_on(gap, s, problem), problem, probes) for s in exact.sides
+        ):
             return exact
         for c in problem.conditions_of(Periodic):
             if not _repeats(gap, c.along, problem, index, probes):
                 return exact
     lift = exact.lift + sum((t - start) ** k * gap for k, gap in enumerate(gaps))
-    tau = (t - start) / (sp.Float(problem.time.end) - start)
-    conditions = (*exact.conditions, *((c, ()) for c in starts.values()))
-    return Exact(lift, exact.factor * tau ** len(starts), conditions)
+    factor = exact.factor * _elapsed(problem) ** len(starts)
+    return Exact(lift, factor, exact.sides, tuple(starts.values()))
+
+
+def _elapsed(problem: Problem) -> sp.Expr:
+    """Return the share of the time interval that has passed."""
+    assert problem.time is not None
+    start, end = sp.Float(problem.time.start), sp.Float(problem.time.end)
+    return (problem.time.coordinate - start) / (end - start)
+
+
+def continued(
+    problem: Problem, sides: Sequence[Exact], orders: Sequence[int]
+) -> list[Exact]:
+    """Return `sides`, each with room for the state that a `Past` adds to it.
+
+    With `Σ_{j<p} (t - s)ʲ/j! ∂ʲu(s, x)` of the past added, `g` less its own Taylor
+    polynomial about the start s still takes the values on the sides, because u does,
+    and `m ((t - s)/T)ᵖ` leaves the first p time derivatives at s alone.
+
+    Parameters
+    ----------
+    problem
+        Its time interval starts where the past ends.
+    orders
+        p of each field; 0 where nothing is continued.
+    """
+    assert problem.time is not None
+    t, start = problem.time.coordinate, sp.Float(problem.time.start)
+    found = []
+    for f, exact, p in zip(problem.fields, sides, orders, strict=True):
+        known = [
+            (t - start) ** j
+            * sp.diff(exact.lift, t, j).subs(t, start)
+            / sp.factorial(j)
+            for j in range(p)
+        ]
+        starts = tuple(c for c in problem.conditions_of(Initial) if c.field == f)
+        factor = exact.factor * _elapsed(problem) ** p
+        found.append(Exact(exact.lift - sp.Add(*known), factor, exact.sides, starts))
+    return found
 
 
 def _repeats(
@@ -204,6 +246,52 @@ def _repeats(
 
 
 @dataclass(frozen=True, eq=False)
+class Past:
+    """The state at the end of trained fields, a polynomial in time from there on.
+
+    `P = Σ_{j<p} (t - s)ʲ/j! ∂ʲu(s, x)`, s the end: a fixed function of the points.
+
+    Attributes
+    ----------
+    trial, weights
+        The fields and their parameters, as they were left.
+    end
+        s.
+    orders
+        p of each field; 0: nothing of it goes on.
+    """
+
+    trial: Trial
+    weights: torch.Tensor
+    end: float
+    orders: tuple[int, ...]
+
+    def derivatives(self, points: torch.Tensor, kept: Channels) -> torch.Tensor:
+        """Return P with derivatives: (fields, channels, n)."""
+        jets = [
+            Jet(i, (j, *orders[1:]))
+            for i, p in enumerate(self.orders)
+            for orders in kept.orders
+            for j in range(orders[0], p)
+        ]
+        at = points.clone()
+        at[:, 0] = self.end
+        # Each place once: of ordinary equations there is one.
+        at, where = torch.unique(at, dim=0, return_inverse=True)
+        prepared = self.trial.at(at, channels(jets, points.shape[1]))
+        with torch.no_grad():
+            state = prepared(self.weights)
+        since = points[:, 0] - self.end
+        values = points.new_zeros(len(self.orders), len(kept.orders), len(points))
+        for i, p in enumerate(self.orders):
+            for k, (order, *along) in enumerate(kept.orders):
+                for j in range(order, p):
+                    power = since ** (j - order) / math.factorial(j - order)
+                    values[i, k] += power * state[Jet(i, (j, *along))][where]
+        return values
+
+
+@dataclass(frozen=True, eq=False)
 class Trial:
     """The fields as functions of points and of one flat vector of parameters.
 
@@ -219,6 +307,8 @@ class Trial:
         What each field satisfies by construction.
     coordinates
         Of the problem, in the order of the points' columns.
+    past
+        What the fields start from, added to their lifts; None: nothing.
     """
 
     network: MLP
@@ -226,6 +316,7 @@ class Trial:
     magnitudes: Sequence[Magnitude]
     exact: Sequence[Exact]
     coordinates: tuple[sp.Symbol, ...]
+    past: Past | None = None
 
     def __call__(self, parameters: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """Return the fields at `points` (n, coordinates): (n, fields)."""
@@ -242,7 +333,11 @@ class Trial:
             else:
                 lift, factor = forms[2 * i : 2 * i + 2]
                 fields.append(lift + factor * (m.spread * raw))
-        return torch.stack(fields, 1)
+        values = torch.stack(fields, 1)
+        if self.past is not None:
+            value = channels([], len(self.coordinates))
+            values += self.past.derivatives(points, value)[:, 0].T
+        return values
 
     def at(self, points: torch.Tensor, kept: Channels) -> Prepared:
         """Return what the trial's derivatives at `points` need besides parameters."""
@@ -257,12 +352,10 @@ class Trial:
             ]
             forms.append(torch.stack(full))
         inputs = self.features.derivatives(points, kept)
-        return Prepared(
-            self,
-            kept,
-            inputs,
-            torch.stack(forms, 1).view(len(self.exact), 2, len(kept.orders), -1),
-        )
+        form = torch.stack(forms, 1).view(len(self.exact), 2, len(kept.orders), -1)
+        if self.past is not None:
+            form[:, 0] += self.past.derivatives(points, kept)
+        return Prepared(self, kept, inputs, form)
 
     def _forms(self, orders: tuple[int, ...]) -> Callable[..., list[Any]]:
         """Return the function for a derivative of all lifts and factors."""
@@ -417,6 +510,7 @@ def trial(
     hidden: Sequence[int],
     activation: str,
     frequencies: torch.Tensor | None = None,
+    past: Past | None = None,
 ) -> Trial:
     """Return the trial fields of a problem.
 
@@ -425,6 +519,8 @@ def trial(
     exact
         From `exact_conditions`; None builds nothing in, periodicity included. A field
         measured on a logarithmic scale is an exponential instead: it stays positive.
+    past
+        What the fields start from; `exact` is then made into what fits it, `continued`.
     hidden
         Widths of the hidden layers.
     frequencies
@@ -444,4 +540,6 @@ def trial(
         Exact() if m.is_positive else e
         for e, m in zip(exact or [Exact()] * len(magnitudes), magnitudes, strict=True)
     ]
-    return Trial(network, features, magnitudes, built, problem.coordinates)
+    if past is not None:
+        built = continued(problem, built, past.orders)
+    return Trial(network, features, magnitudes, built, problem.coordinates, past)
