@@ -182,7 +182,7 @@ def test_a_solution_that_stays_at_rest_is_no_solution_of_what_moves():
 
 
 def test_easy_windows_grow_and_all_of_the_interval_is_solved():
-    solver = replace(SMALL, windows="auto", adam_steps=20, steps=400)
+    solver = replace(SMALL, windows="auto", adam_steps=20, steps=200)
     solution = solver.solve(with_an_algebraic_field()).require_ok()
     assert solution.details["windows"] < 8
     points = np.linspace(0, 3, 50)[:, None]
