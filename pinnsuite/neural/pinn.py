@@ -109,7 +109,9 @@ class PINN(TrainingOptions):
         Networks that follow each other in time (`Windows`), each with all the `steps`
         and its share of the budget: for long intervals and chaos. A number, or `auto`,
         which begins with an eighth of the time and halves or doubles it by the residual
-        at fresh points. Stationary problems and measurements keep one.
+        at fresh points. Stationary problems and measurements keep one. In 15 CPU s the
+        Lorenz system came to 2.5e-3 with 8, 4.8e-2 with `auto` and 1.0 with one; but
+        Burgers' equation to 0.21 with `auto` and 2.9e-3 with one, the default.
     start
         A file with a network of the same problem and size, saved as `model` of its
         solution, to train further from (best without Adam, which may first go astray);
