@@ -20,8 +20,7 @@ from pinnsuite.solver import Progress, require_supported, silent
 MANY_COORDINATES = 4
 """Coordinates from which a network is trained in batches, by SOAP in float32."""
 FIRST_SHARE = 0.5
-"""Share of a budget for the first method, so that another can follow it."""
-
+"""Share of a budget after which another method follows if none has been accepted."""
 NOISE_ALLOWANCE = 0.1
 """Acceptance with measurements: their noise leaves a residual that no fit removes."""
 
@@ -75,7 +74,9 @@ class AutoPINN:
 
     def candidates(self, problem: Problem) -> Iterator[RandomFeatures | PINN]:
         """Yield the solvers in the order in which they are tried."""
-        features = RandomFeatures(acceptance=self.acceptance, seed=self.seed)
+        features = RandomFeatures(
+            acceptance=self.acceptance, first_share=FIRST_SHARE, seed=self.seed
+        )
         if features.why_not(problem) is None:
             yield features
         network = PINN(
@@ -137,14 +138,12 @@ class AutoPINN:
             left = None if budget is None else budget - spent
             if left is not None and left <= 0:
                 break
-            is_last = k == len(candidates) - 1
-            share = left if left is None or is_last else left * FIRST_SHARE
             name = "random-features" if isinstance(solver, RandomFeatures) else "pinn"
 
             found = solver.solve(
                 problem,
                 progress=_part(progress, k, len(candidates), name),
-                budget=share,
+                budget=left,
             )
             wall = sum(p.wall_s for p in clock.phases.values())
             clock.add(found.cost)

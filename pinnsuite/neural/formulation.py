@@ -54,7 +54,7 @@ class FormulationOptions:
         unknown coefficients that are the trained variables themselves, whose limits are
         not imposed.
     hard_conditions
-        `auto` builds Dirichlet values on sides of boxes and initial values in where
+        `auto` builds Dirichlet values and initial values in where
         they fit, as `PINN` does, and with scaled inputs periodicity; unscaled, the
         factor is the bare product of the distances to the sides, x (1 - x). `off`
         leaves all to the loss.
@@ -212,12 +212,13 @@ def formulate(
 def _with_bare_factor(exact: Exact, problem: Problem) -> Exact:
     """Return `exact` with the product of the distances to the sides as its factor.
 
-    A factor that is no polynomial, around curved boundaries, is left as it is.
+    On other boundaries, with the bare factor of `transfinite`.
     """
-    if not exact.factor.is_polynomial(*problem.coordinates):
-        return exact
     leading = sp.LC(sp.expand(exact.factor), *problem.coordinates)
-    return replace(exact, factor=exact.factor / abs(leading))
+    bare = replace(exact, factor=exact.factor / abs(leading))
+    if bare.interpolation is None:
+        return bare
+    return replace(bare, interpolation=replace(bare.interpolation, largest=1.0))
 
 
 def _scales(

@@ -93,8 +93,13 @@ class PINN(TrainingOptions):
         noisy and equations are not, so they weigh less; far less (0.01), and a solution
         of the equations that ignores them may be found.
     hard_conditions
-        `auto` builds Dirichlet values on sides of boxes, initial values and periodicity
-        into the network where they fit; `off` leaves all to the loss.
+        `auto` builds initial values, periodicity and Dirichlet values into the network
+        where they fit: values on sides of boxes, on lines that the domain lies on one
+        side of, on circles and spheres. `all` does so too where the domain goes on
+        beyond the end of a side, as at a re-entrant corner; the second derivatives of
+        the distance to such a piece grow towards its ends, and with smooth solutions
+        the error was 5 to 25 times that of `off` (with the singular one of
+        `l_shape_laplace`, 0.3 to 0.9 times). `off` leaves all to the loss.
     dtype, device
         `float64` or `float32`, and where to compute, as torch names it.
     seed
@@ -122,8 +127,12 @@ class PINN(TrainingOptions):
     tuned_on: ClassVar[tuple[str, ...]] = (
         "burgers",
         "heat_l_shape",
+        "l_shape_laplace",
         "lid_driven_cavity",
         "lotka_volterra",
+        "plate_with_hole",
+        "poisson_boltzmann_discs",
+        "poisson_discs",
     )
 
     def __post_init__(self) -> None:
@@ -141,7 +150,7 @@ class PINN(TrainingOptions):
                 "of at least 0."
             )
         choice(self, "optimiser", OPTIMISERS)
-        choice(self, "hard_conditions", ("auto", "off"))
+        choice(self, "hard_conditions", ("auto", "all", "off"))
         choice(self, "dtype", DTYPES)
         if self.windows != "auto" and not (
             type(self.windows) is int and self.windows >= 1

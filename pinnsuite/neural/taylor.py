@@ -6,11 +6,11 @@ compositions act on channels, and their transposes carry gradients back.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import torch
 
@@ -108,11 +108,15 @@ def _unit(axis: int, size: int) -> Orders:
 
 
 def _below(a: Orders) -> Iterable[Orders]:
-    return product(*(range(n + 1) for n in a))
+    return itertools.product(*(range(n + 1) for n in a))
 
 
 def _minus(a: Orders, b: Orders) -> Orders:
     return tuple(m - n for m, n in zip(a, b, strict=True))
+
+
+def _plus(a: Orders, b: Orders) -> Orders:
+    return tuple(m + n for m, n in zip(a, b, strict=True))
 
 
 def _binomial(a: Orders, b: Orders) -> float:
@@ -137,6 +141,81 @@ def product_matrix(left: torch.Tensor, kept: Channels) -> torch.Tensor:
         for b, c, factor in terms:
             matrix[k, c] = factor * left[b]
     return matrix
+
+
+def product(f: torch.Tensor, g: torch.Tensor, kept: Channels) -> torch.Tensor:
+    """Return the channels of `f g`, by Leibniz' rule: (channels, n)."""
+    return torch.stack(
+        [
+            torch.stack([factor * f[b] * g[c] for b, c, factor in terms]).sum(0)
+            for terms in kept.products
+        ]
+    )
+
+
+def quotient(f: torch.Tensor, g: torch.Tensor, kept: Channels) -> torch.Tensor:
+    """Return the channels of `q = f / g`: Leibniz' rule for `q g = f`, solved for q."""
+    found: list[torch.Tensor] = []
+    for k, terms in enumerate(kept.products):
+        value = f[k]
+        for b, c, factor in terms:
+            if b != k:
+                value = value - factor * found[b] * g[c]
+        found.append(value / g[0])
+    return torch.stack(found)
+
+
+def square_root(f: torch.Tensor, kept: Channels) -> torch.Tensor:
+    """Return the channels of `s = √f`: Leibniz' rule for `s s = f`, solved for s."""
+    found = [f[0].sqrt()]
+    for k, terms in enumerate(kept.products[1:], 1):
+        value = f[k]
+        for b, c, factor in terms:
+            if k not in (b, c):
+                value = value - factor * found[b] * found[c]
+        found.append(value / (2 * found[0]))
+    return torch.stack(found)
+
+
+def composed(
+    outer: Callable[[Orders], torch.Tensor],
+    inner: Sequence[torch.Tensor],
+    kept: Channels,
+) -> torch.Tensor:
+    """Return the channels of `v(P)`, P a map of the coordinates: (channels, n).
+
+    By the chain rule `∂ᵢ(v(P)) = Σₖ v_k(P) ∂ᵢPₖ`, differentiated on by Leibniz' rule.
+
+    Parameters
+    ----------
+    outer
+        Gives a derivative of v at the points P.
+    inner
+        Channels of the components of P.
+    """
+    size = len(inner)
+    known: dict[tuple[Orders, Orders], torch.Tensor] = {}
+
+    def derivative(a: Orders, of: Orders) -> torch.Tensor:
+        """Return `∂ᵃ((∂ᵒᶠ v)(P))`."""
+        if (a, of) not in known:
+            if not any(a):
+                known[a, of] = outer(of)
+            else:
+                i = next(k for k, n in enumerate(a) if n)
+                rest = _minus(a, _unit(i, size))
+                known[a, of] = torch.stack(
+                    [
+                        _binomial(rest, b)
+                        * derivative(b, _plus(of, _unit(k, size)))
+                        * component[kept.number[_minus(a, b)]]
+                        for k, component in enumerate(inner)
+                        for b in _below(rest)
+                    ]
+                ).sum(0)
+        return known[a, of]
+
+    return torch.stack([derivative(a, (0,) * size) for a in kept.orders])
 
 
 class Carried:

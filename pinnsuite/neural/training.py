@@ -26,7 +26,14 @@ from pinnsuite.neural.residual import (
 )
 from pinnsuite.neural.sampling import counts, interior, limits, sample
 from pinnsuite.neural.snapshot import Course, evaluator
-from pinnsuite.neural.trial import Exact, Past, Trial, exact_sides, trial, with_initial
+from pinnsuite.neural.trial import (
+    Exact,
+    Past,
+    Trial,
+    exact_boundaries,
+    trial,
+    with_initial,
+)
 from pinnsuite.neural.verdict import Verdict, verdict
 from pinnsuite.neural.weights import Model
 from pinnsuite.problem.conditions import Initial, Periodic
@@ -143,55 +150,47 @@ class Training:
             self._earlier = before.pieces
             past = before.past(orders or state_orders(problem))
         self._magnitudes: Sequence[Magnitude]
-        self._sides: Sequence[Exact] | None
+        self._boundaries: Sequence[Exact] | None
         self._waves: torch.Tensor | None
-        self._scales: Mapping[Residual, float]
         self.parameters: torch.Tensor
         samples = self._sampled(dict.fromkeys(r.place for r in found))
         sets = {p: (self._tensor(x), self._tensor(d)) for p, (x, d) in samples.items()}
         if before is not None:
-            self._magnitudes, self._sides = before._magnitudes, before._sides
-            self._scales, self._waves = before._scales, before._waves
+            self._magnitudes, self._waves = before._magnitudes, before._waves
+            self._boundaries = before._boundaries
         else:
-            ends = limits(problem)
             self._magnitudes = (
                 values_known(problem, samples, found)
                 if start is None
                 else list(start.magnitudes)
             )
-            self._sides = (
-                exact_sides(problem) if options.hard_conditions == "auto" else None
-            )
+            self._boundaries = None
+            if options.hard_conditions != "off":
+                pieces = options.hard_conditions == "all"
+                self._boundaries = exact_boundaries(problem, pieces=pieces)
             self._waves = (
-                self._frequencies(len(ends)) if start is None else start.frequencies
+                self._frequencies(len(problem.coordinates))
+                if start is None
+                else start.frequencies
             )
-            guesses = [self._tensor(np.array(u.guess)) for u in problem.unknown_scalars]
-            lengths = (ends[:, 1] - ends[:, 0]) / 2
-            self._scales = {
-                r: natural_scale(
-                    r,
-                    *sets[r.place],
-                    guesses,
-                    self._magnitudes,
-                    lengths,
-                    self._generator,
-                )
-                for r in found
-            }
         self.trial = self._trial(self._problem, past)
         held = [
             r
             for r in found
             if any(e.holds(r) for e in self.trial.exact)
-            or (self._sides is not None and isinstance(r.condition, Periodic))
+            or (self._boundaries is not None and isinstance(r.condition, Periodic))
         ]
         self.exact_names = [r.name for r in held]
+        left = [r for r in found if r not in held]
+        # What is left to the loss of a later window is left to that of the first, too.
+        self._scales: Mapping[Residual, float] = (
+            self._natural_sizes(left, sets) if before is None else before._scales
+        )
         weight = {"interior": 1.0, "observed": options.data_weight}
         terms: dict[Place, list[Term]] = {}
-        for r in found:
-            if r not in held:
-                share = weight.get(r.place.kind, options.boundary_weight)
-                terms.setdefault(r.place, []).append(Term(r, self._scales[r], share))
+        for r in left:
+            share = weight.get(r.place.kind, options.boundary_weight)
+            terms.setdefault(r.place, []).append(Term(r, self._scales[r], share))
         self.objective = CollocationObjective(
             self.trial, problem.unknown_scalars, terms, options.batch
         )
@@ -209,7 +208,7 @@ class Training:
 
     def _trial(self, problem: Problem, past: Past | None) -> Trial:
         """Return the trial fields on the time interval of `problem`."""
-        o, exact = self._options, self._sides
+        o, exact = self._options, self._boundaries
         if exact is not None and past is None:
             exact = with_initial(problem, exact)
         return trial(
@@ -222,6 +221,22 @@ class Training:
             self._waves,
             past,
         )
+
+    def _natural_sizes(
+        self,
+        found: Sequence[Residual],
+        sets: Mapping[Place, tuple[torch.Tensor, torch.Tensor]],
+    ) -> Mapping[Residual, float]:
+        """Return the natural sizes of residuals at these points, see the class."""
+        unknowns, ends = self._whole.unknown_scalars, limits(self._whole)
+        guesses = [self._tensor(np.array(u.guess)) for u in unknowns]
+        lengths = (ends[:, 1] - ends[:, 0]) / 2
+        return {
+            r: natural_scale(
+                r, *sets[r.place], guesses, self._magnitudes, lengths, self._generator
+            )
+            for r in found
+        }
 
     def _sampled(
         self, places: Mapping[Place, Any], times: int = 1

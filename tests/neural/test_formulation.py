@@ -12,6 +12,7 @@ from pinnsuite.problem import (
     Box,
     D,
     Dirichlet,
+    Disk,
     Initial,
     Interval,
     Observed,
@@ -64,6 +65,18 @@ def test_unscaled_the_factor_is_the_product_of_the_distances():
     scaled = formulate(problem, residuals(problem), OPTIONS)
     # Its largest value is one: 4 ξ (1 - ξ) on each axis.
     assert fields(scaled, points, 2.0) == pytest.approx(2 * bare * 16 / 9, rel=1e-12)
+
+
+def test_an_unscaled_factor_on_a_disc_is_its_normalised_distance():
+    u = field_of("u", x, y)
+    disc = Disk(x, y, (1, 0), 2)
+    problem = Problem("disc", [u], [laplacian(u, (x, y))], [Dirichlet(u, 0)], disc)
+    points = np.array([[1.0, 0.0], [2.0, 0.5], [-0.5, 0.1]])
+    distance = (4 - (points[:, 0] - 1) ** 2 - points[:, 1] ** 2) / 4
+    raw = formulate(problem, residuals(problem), replace(OPTIONS, scaling="off"))
+    assert fields(raw, points, 2.0) == pytest.approx(2 * distance, rel=1e-12)
+    scaled = formulate(problem, residuals(problem), OPTIONS)
+    assert fields(scaled, points, 2.0) == pytest.approx(2 * distance, rel=1e-2)
 
 
 def test_conditions_that_hold_are_no_terms_of_the_loss():

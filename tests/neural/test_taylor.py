@@ -13,7 +13,11 @@ from pinnsuite.neural.residual import ReverseMode
 from pinnsuite.neural.taylor import (
     Carried,
     channels,
+    composed,
+    product,
     product_matrix,
+    quotient,
+    square_root,
 )
 from pinnsuite.problem.jets import Jet
 
@@ -66,6 +70,28 @@ def test_a_product_has_the_derivatives_of_nested_differentiation(kept, points):
     torch.testing.assert_close(product, expected, rtol=1e-12, atol=1e-11)
 
 
+def test_products_quotients_and_roots_are_differentiated_by_leibniz_rule(kept, points):
+    one, other = field(points, 1), 3 + field(points, 2)
+    f, g = nested(one, points, kept), nested(other, points, kept)
+    for got, expected in [
+        (product(f, g, kept), one * other),
+        (quotient(f, g, kept), one / other),
+        (square_root(g, kept), other.sqrt()),
+    ]:
+        torch.testing.assert_close(got, nested(expected, points, kept))
+
+
+def test_functions_of_maps_are_differentiated_by_the_chain_rule(kept, points):
+    size = points.shape[1]
+    path = torch.stack([field(points, k) for k in range(size)], 1)
+    inner = [nested(component, points, kept) for component in path.unbind(1)]
+    at = path.detach().requires_grad_()
+    outer = ReverseMode(at, field(at, 9)[:, None])
+    got = composed(lambda a: outer[Jet(0, a)].detach(), inner, kept)
+    expected = nested(field(path, 9), points, kept)
+    torch.testing.assert_close(got, expected)
+
+
 @pytest.mark.parametrize(("make", "function"), FUNCTIONS)
 def test_a_composition_has_the_derivatives_of_nested_differentiation(
     make, function, kept, points
@@ -114,11 +140,11 @@ def test_closed_forms_are_the_recursion_of_second_order(series, name):
     closed = SecondOrder(z[:6], g[:6], name, kept)
     recursive = series(z, g, higher)
     found = []
-    for composed in (closed, recursive):
-        composed.evaluate()
-        back = torch.empty_like(composed.values)
-        composed.pullback(back)
-        found.append((composed.values[:6], back[:6]))
+    for composition in (closed, recursive):
+        composition.evaluate()
+        back = torch.empty_like(composition.values)
+        composition.pullback(back)
+        found.append((composition.values[:6], back[:6]))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 SINE, TANH = "sine", "tanh"
+KEPT_SIZE, MAX_KEPT = 1500, 100
+"""Tables of at most so many numbers of local coordinates are kept, at most so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,9 @@ class Basis:
     weights: np.ndarray
     biases: np.ndarray
     activation: str
+    _known: dict[tuple[object, ...], np.ndarray] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def size(self) -> int:
@@ -57,8 +62,24 @@ class Basis:
 
         Returns
         -------
-        For each of `orders`, shape (…, size).
+        For each of `orders`, shape (…, size); read-only. Those of few points are kept:
+        all windows of a march share them.
         """
+        if local.size > KEPT_SIZE:
+            return self._tables(local, orders)
+        where = local.shape, local.tobytes()
+        missing = [a for a in orders if (where, a) not in self._known]
+        if missing:
+            if len(self._known) > MAX_KEPT:
+                self._known.clear()
+                missing = list(orders)
+            for a, table in self._tables(local, missing).items():
+                self._known[where, a] = table
+        return {a: self._known[where, a] for a in orders}
+
+    def _tables(
+        self, local: np.ndarray, orders: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], np.ndarray]:
         slopes = _slopes(
             self.activation,
             local @ self.weights.T + self.biases,
@@ -75,6 +96,7 @@ class Basis:
                 table[..., number + 1 :] = local
             elif sum(a) == 1:
                 table[..., number + 1 + a.index(1)] = 1.0
+            table.setflags(write=False)
             found[a] = table
         return found
 

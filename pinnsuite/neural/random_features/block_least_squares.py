@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 import scipy.linalg.lapack
 
 ROUND_OFF = 3e-15
-"""Share of the norm of a column below which directions are damped."""
+"""Damping at the level of round-off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +29,64 @@ class Coupling:
     target: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """The factor R of a chain: `(R x)_k = diagonal_k x_k + beside_k x_{k+1}`.
+
+    Of other rows that are nearly the same it is a preconditioner: R takes the columns
+    of `A R⁻¹` to nearly orthonormal ones.
+
+    Attributes
+    ----------
+    diagonal, beside
+        For each block (n, n), upper triangular, and (n, columns of the next block).
+    """
+
+    diagonal: Sequence[np.ndarray]
+    beside: Sequence[np.ndarray]
+
+    def solve(self, right: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return x with `R x = right`, block by block."""
+        found: list[np.ndarray] = []
+        for diagonal, beside, y in zip(
+            reversed(self.diagonal), reversed(self.beside), reversed(right), strict=True
+        ):
+            known = y - beside @ found[-1] if found else y
+            found.append(_triangle(diagonal, known))
+        return found[::-1]
+
+    def solve_transposed(self, right: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return y with `Rᵀ y = right`, block by block."""
+        found: list[np.ndarray] = []
+        before = np.zeros((0, 0))
+        for diagonal, beside, x in zip(self.diagonal, self.beside, right, strict=True):
+            known = x - before.T @ found[-1] if found else x
+            found.append(_triangle(diagonal, known, transposed=True))
+            before = beside
+        return found
+
+
+def _triangle(
+    diagonal: np.ndarray, right: np.ndarray, *, transposed: bool = False
+) -> np.ndarray:
+    # LAPACK itself: scipy's solve_triangular takes five times as long on small blocks.
+    found, status = scipy.linalg.lapack.dtrtrs(diagonal, right, trans=int(transposed))
+    assert status == 0
+    solution: np.ndarray = found
+    return solution
+
+
 def solve(
     own: Sequence[tuple[np.ndarray, np.ndarray]],
     couplings: Sequence[Coupling],
-) -> list[np.ndarray]:
-    """Return the least-squares solution, block by block.
+    damping: float = ROUND_OFF,
+) -> tuple[list[np.ndarray], Factors]:
+    """Return the least-squares solution, block by block, and the triangular factor.
 
     Orthogonal elimination from the first block to the last: the rows in which a block
     occurs are brought to triangular form, what is left of them goes on to the next
     block. Nothing is squared, so half of the digits are not lost as with normal
-    equations. Directions below `ROUND_OFF` of the columns' norm are damped.
+    equations. Directions below `damping` of the columns' norm are damped.
 
     Parameters
     ----------
@@ -47,9 +94,11 @@ def solve(
         For each block its rows and their right-hand side.
     couplings
         Between block k and block k + 1; one fewer than blocks.
+    damping
+        Share of the norm of a column.
     """
     carried = np.zeros((0, own[0][0].shape[1] + 1))
-    factors = []
+    diagonal, beside, right = [], [], []
     for k, (matrix, target) in enumerate(own):
         n = matrix.shape[1]
         is_last = k == len(own) - 1
@@ -68,17 +117,14 @@ def solve(
         if not is_last:
             stacked[rows - len(couplings[k].right) : rows, n:-1] = couplings[k].right
         size = np.linalg.norm(stacked[:rows, :n]) / np.sqrt(n)
-        stacked[rows:, :n] = ROUND_OFF * (size or 1.0) * np.eye(n)
+        stacked[rows:, :n] = damping * (size or 1.0) * np.eye(n)
         factor = triangular(stacked)
-        factors.append((factor[:n, :n], factor[:n, n:-1], factor[:n, -1]))
+        diagonal.append(np.asfortranarray(factor[:n, :n]))
+        beside.append(factor[:n, n:-1].copy())
+        right.append(factor[:n, -1].copy())
         carried = factor[n:, n:]
-    solution: list[np.ndarray] = []
-    for diagonal, beside, right in reversed(factors):
-        known = beside @ solution[-1] if solution else 0.0
-        solution.append(
-            scipy.linalg.solve_triangular(diagonal, right - known, check_finite=False)
-        )
-    return solution[::-1]
+    factors = Factors(diagonal, beside)
+    return factors.solve(right), factors
 
 
 def triangular(matrix: np.ndarray) -> np.ndarray:

@@ -1,88 +1,221 @@
-"""From the rows of patches and interfaces to blocks that are eliminated in turn."""
+"""From the rows of patches and joints to their least-squares solution."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import scipy.sparse.linalg
 
 from pinnsuite.neural.random_features.block_least_squares import (
+    ROUND_OFF,
     Coupling,
+    Factors,
     solve,
     triangular,
 )
-from pinnsuite.neural.random_features.partition import Interface, Partition
+from pinnsuite.neural.random_features.partition import Partition
 
-InterfaceRows = tuple[Interface, np.ndarray, np.ndarray, int]
-"""An interface, its rows `left u_a - right u_b = 0` and the field they are of."""
+MAX_ITERATIONS = 25
+"""LSQR steps with old factors before new ones are made: they cost about as much."""
+MAX_NORM = 5.0
+"""Frobenius norm of `A R⁻¹` on what LSQR saw, by the root of its steps, from which its
+stopping rule says nothing: one where the factors are those of the rows."""
 
 
-def eliminated(
-    matrix: np.ndarray,
-    target: np.ndarray,
-    old: np.ndarray,
-    partition: Partition,
-    interfaces: Sequence[InterfaceRows],
-) -> np.ndarray:
-    """Return the least-squares solution of own rows and of interfaces.
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """Rows `left u_a - right u_b = 0` of one field across interfaces of one shape.
 
-    The rows of each patch are brought to triangular form first; then the patches are
-    eliminated front by front.
+    Attributes
+    ----------
+    lower, upper
+        The patches a and b of each interface: (interfaces,).
+    left, right
+        Shape (rows, functions).
+    field
+        Its number.
+    """
 
-    Parameters
+    lower: np.ndarray
+    upper: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    field: int
+
+    def jumps(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the misfit of the rows, (interfaces, rows)."""
+        jumps: np.ndarray = (
+            coefficients[self.lower, self.field] @ self.left.T
+            - coefficients[self.upper, self.field] @ self.right.T
+        )
+        return jumps
+
+    @property
+    def weight(self) -> float:
+        """What makes rows of all interfaces count alike."""
+        return 1.0 / math.sqrt(len(self.left))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of patches and between them, to be met by `old` and what is added to it.
+
+    Attributes
     ----------
     matrix, target
-        Rows of each patch: (patches, rows, unknowns) and (patches, rows).
+        Rows of each patch: (patches, rows, unknowns) and (patches, rows); the target is
+        of what is added.
     old
-        What is added to: (patches, fields, functions). Interfaces hold for the sum.
+        What is added to: (patches, fields, functions).
+    partition
+        Which patches touch.
+    joints
+        Rows between patches; they hold for the sum.
     """
-    patches, fields, size = old.shape
-    n = fields * size
-    if patches == 1 and not interfaces:
-        (solution,) = solve([(matrix[0], target[0])], [])
-        return solution.reshape(old.shape)
-    both = np.concatenate([matrix, target[..., None]], axis=2)
-    if both.shape[1] > n + 1:
-        both = np.stack([triangular(b) for b in both])
-    fronts = partition.fronts
-    group = {p: (g, k) for g, f in enumerate(fronts) for k, p in enumerate(f)}
-    own_rows: list[list[np.ndarray]] = [[] for _ in fronts]
-    ahead: list[list[np.ndarray]] = [[] for _ in fronts]
-    for g, front in enumerate(fronts):
-        width = len(front) * n
-        stacked = np.zeros((len(front) * both.shape[1], width + 1))
-        for k, p in enumerate(front):
-            r = slice(k * both.shape[1], (k + 1) * both.shape[1])
-            stacked[r, k * n : (k + 1) * n] = both[p, :, :-1]
-            stacked[r, -1] = both[p, :, -1]
-        own_rows[g].append(stacked)
-    for i, left, right, field in interfaces:
-        weight = 1.0 / math.sqrt(len(left))
-        jump = left @ old[i.lower, field] - right @ old[i.upper, field]
-        (ga, ka), (gb, kb) = group[i.lower], group[i.upper]
-        g = min(ga, gb)
-        width = len(fronts[g]) * n
-        wide = width if ga == gb else width + len(fronts[g + 1]) * n
-        rows = np.zeros((len(left), wide + 1))
-        for place, block, sign in ((ga, left, 1.0), (gb, right, -1.0)):
-            k = ka if place == ga and block is left else kb
-            first = (0 if place == g else width) + k * n + field * size
-            rows[:, first : first + size] += sign * weight * block
-        rows[:, -1] = -weight * jump
-        (own_rows if ga == gb else ahead)[g].append(rows)
-    own = []
-    couplings = []
-    for g, front in enumerate(fronts):
-        width = len(front) * n
-        stacked = np.concatenate(own_rows[g])
-        own.append((stacked[:, :-1], stacked[:, -1]))
-        if g < len(fronts) - 1:
-            total = width + len(fronts[g + 1]) * n
-            rows = np.concatenate([np.zeros((0, total + 1)), *ahead[g]])
-            couplings.append(Coupling(rows[:, :width], rows[:, width:-1], rows[:, -1]))
-    solution = np.zeros(old.shape)
-    for front, part in zip(fronts, solve(own, couplings), strict=True):
-        for k, p in enumerate(front):
-            solution[p] = part[k * n : (k + 1) * n].reshape(fields, size)
-    return solution
+
+    matrix: np.ndarray
+    target: np.ndarray
+    old: np.ndarray
+    partition: Partition
+    joints: Sequence[Joint]
+
+    @cached_property
+    def _jumps(self) -> list[np.ndarray]:
+        return [j.jumps(self.old) for j in self.joints]
+
+    def eliminated(self, damping: float = ROUND_OFF) -> tuple[np.ndarray, Factors]:
+        """Return the solution by orthogonal elimination, and its factors.
+
+        The rows of each patch are brought to triangular form first; then the patches
+        are eliminated front by front.
+        """
+        patches, fields, size = self.old.shape
+        n = fields * size
+        if patches == 1 and not self.joints:
+            (solution,), factors = solve(
+                [(self.matrix[0], self.target[0])], [], damping
+            )
+            return solution.reshape(self.old.shape), factors
+        both = np.concatenate([self.matrix, self.target[..., None]], axis=2)
+        if both.shape[1] > n + 1:
+            both = np.stack([triangular(b) for b in both])
+        fronts = self.partition.fronts
+        group = {p: (g, k) for g, f in enumerate(fronts) for k, p in enumerate(f)}
+        own_rows: list[list[np.ndarray]] = [[] for _ in fronts]
+        ahead: list[list[np.ndarray]] = [[] for _ in fronts]
+        for g, front in enumerate(fronts):
+            width = len(front) * n
+            stacked = np.zeros((len(front) * both.shape[1], width + 1))
+            for k, p in enumerate(front):
+                r = slice(k * both.shape[1], (k + 1) * both.shape[1])
+                stacked[r, k * n : (k + 1) * n] = both[p, :, :-1]
+                stacked[r, -1] = both[p, :, -1]
+            own_rows[g].append(stacked)
+        for lower, upper, joint, jump in self._interfaces():
+            (ga, ka), (gb, kb) = group[lower], group[upper]
+            g = min(ga, gb)
+            width = len(fronts[g]) * n
+            wide = width if ga == gb else width + len(fronts[g + 1]) * n
+            rows = np.zeros((len(joint.left), wide + 1))
+            for place, k, block in (
+                (ga, ka, joint.weight * joint.left),
+                (gb, kb, -joint.weight * joint.right),
+            ):
+                first = (0 if place == g else width) + k * n + joint.field * size
+                rows[:, first : first + size] += block
+            rows[:, -1] = -joint.weight * jump
+            (own_rows if ga == gb else ahead)[g].append(rows)
+        own = []
+        couplings = []
+        for g, front in enumerate(fronts):
+            width = len(front) * n
+            stacked = np.concatenate(own_rows[g])
+            own.append((stacked[:, :-1], stacked[:, -1]))
+            if g < len(fronts) - 1:
+                total = width + len(fronts[g + 1]) * n
+                rows = np.concatenate([np.zeros((0, total + 1)), *ahead[g]])
+                couplings.append(
+                    Coupling(rows[:, :width], rows[:, width:-1], rows[:, -1])
+                )
+        parts, factors = solve(own, couplings, damping)
+        return self._joined(parts), factors
+
+    def _interfaces(self) -> Iterator[tuple[int, int, Joint, np.ndarray]]:
+        for joint, jumps in zip(self.joints, self._jumps, strict=True):
+            for a, b, jump in zip(joint.lower, joint.upper, jumps, strict=True):
+                yield int(a), int(b), joint, jump
+
+    def iterated(self, factors: Factors, tolerance: float) -> np.ndarray | None:
+        """Return the solution by LSQR, with the factors of similar rows, or None.
+
+        `tolerance` is the share of the misfit that may still be removed. None, if
+        `MAX_ITERATIONS` do not do.
+
+        Source: C. C. Paige, M. A. Saunders, ACM Transactions on Mathematical Software 8
+        (1982) 43-71, DOI 10.1145/355984.355989.
+        """
+        patches, rows, n = self.matrix.shape
+        number = patches * rows
+        unknowns = self.old.size
+
+        def product(v: np.ndarray) -> np.ndarray:
+            x = self._joined(factors.solve(self._split(v)))
+            own = self.matrix @ x.reshape(patches, n, 1)
+            between = [j.weight * j.jumps(x).ravel() for j in self.joints]
+            return np.concatenate([own.ravel(), *between])
+
+        def transposed(y: np.ndarray) -> np.ndarray:
+            own = y[:number].reshape(patches, 1, rows) @ self.matrix
+            x = own.reshape(self.old.shape)
+            first = number
+            for j in self.joints:
+                part = y[first : first + len(j.lower) * len(j.left)]
+                part = j.weight * part.reshape(len(j.lower), -1)
+                np.add.at(x[:, j.field], j.lower, part @ j.left)
+                np.subtract.at(x[:, j.field], j.upper, part @ j.right)
+                first += part.size
+            parts = [x[f].ravel() for f in self.partition.fronts]
+            return np.concatenate(factors.solve_transposed(parts))
+
+        target = np.concatenate(
+            [
+                self.target.ravel(),
+                *(
+                    -j.weight * jump.ravel()
+                    for j, jump in zip(self.joints, self._jumps, strict=True)
+                ),
+            ]
+        )
+        operator = scipy.sparse.linalg.LinearOperator(
+            (target.size, unknowns), matvec=product, rmatvec=transposed, dtype=float
+        )
+        found, why, steps, _, _, norm, *_ = scipy.sparse.linalg.lsqr(
+            operator,
+            target,
+            atol=tolerance,
+            btol=0.0,
+            conlim=0.0,
+            iter_lim=MAX_ITERATIONS,
+        )
+        if why == _TOO_MANY or norm > MAX_NORM * math.sqrt(1 + steps):
+            return None
+        return self._joined(factors.solve(self._split(found)))
+
+    def _split(self, vector: np.ndarray) -> list[np.ndarray]:
+        _, fields, size = self.old.shape
+        ends = np.cumsum([len(f) for f in self.partition.fronts])[:-1]
+        return np.split(vector, ends * fields * size)
+
+    def _joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        solution = np.zeros(self.old.shape)
+        for front, part in zip(self.partition.fronts, parts, strict=True):
+            solution[front] = part.reshape(-1, *self.old.shape[1:])
+        return solution
+
+
+_TOO_MANY = 7
+"""What `lsqr` says where it ran out of steps."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Basis
+from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF, Factors
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -21,6 +22,8 @@ from pinnsuite.neural.random_features.system import System
 
 logger = logging.getLogger(__name__)
 
+OUT_OF_TIME = "the budget"
+"""Why a march stopped that was told to."""
 FIRST_WINDOW = 0.05
 """Share of the time interval that the first window takes."""
 SHORTEST_WINDOW = 1e-7
@@ -35,6 +38,15 @@ EASY = 0.05
 TIGHT, IDLE = 0.3, 1e-3
 """Shares of the tolerance above which a patch is halved ahead of need, and below which
 two are joined."""
+CONVERGED = 1e-2
+"""Share of the tolerance that the last Gauss-Newton step may still change."""
+DAMPING = 1e-13
+"""Of factors that are used again: by smaller ones the round-off of a product would be
+taken for directions."""
+SLOW = 0.5
+"""Ratio of two changes from which steps do not converge: old factors are dropped."""
+LINEAR_SHARE = 1e-3
+"""Share of the misfit that a step by old factors may leave: the next one takes it."""
 SIMILAR = 0.3
 """Ratio of spectral tails from which time is to blame as well as space."""
 
@@ -86,16 +98,18 @@ def march(
     result = March()
     now, length = begin, FIRST_WINDOW * (end - begin)
     order, failed, rest = ORDER, None, 0
+    before: Steps | None = None
     while now < end - 1e-12 * (end - begin):
         # The last two windows share what is left: no sliver at the end.
         left = end - now
         span = left if left <= length * 1.01 else min(length, left / 2 * 1.01)
         window = now, now + span if span < left else end
         system = System(equations, basis, partition, window, start)
-        coefficients, steps, is_converged = newton(system, start)
-        result.steps += steps
+        found = newton(system, start, tolerance, before)
+        coefficients = found.coefficients
+        result.steps += found.number
         indicator = math.inf
-        if is_converged:
+        if found.is_converged:
             shares = system.indicators(coefficients, start) / tolerance
             indicator = float(shares.max())
         if report(
@@ -103,20 +117,20 @@ def march(
             f"t = {now:.4g}, window {span:.2g}, {len(partition)} patches, "
             f"{indicator:.1e} of the tolerance",
         ):
-            return result, "the budget"
+            return result, OUT_OF_TIME
+        old_partition = partition
         if not indicator <= 1.0:
             result.rejected += 1
             rest = REST
             if span < SHORTEST_WINDOW * (end - begin):
                 return result, f"windows shorter than {span:.1e} at t = {now:.6g}"
-            if not is_converged:
+            if not found.is_converged:
                 length = span / 2
                 continue
             bad = np.flatnonzero(shares > 1.0)
             finer, is_long = _mended(system, coefficients, bad, partition)
             if len(finer) > max_patches:
                 return result, f"more than {max_patches} patches at t = {now:.6g}"
-            partition = finer
             if is_long:
                 if failed is not None and failed[0] > span:
                     # What the last reduction of the window bought.
@@ -125,27 +139,30 @@ def march(
                     order = min(max(order, 1.0), ORDER)
                 failed = span, indicator
                 length = span * max(0.1, min(0.8, 0.8 * indicator ** (-1 / order)))
-            continue
-        piece = Piece(basis, partition, window, coefficients)
-        result.pieces.append(piece)
-        result.worst = max(result.worst, indicator)
-        start, now = piece.jets, window[1]
-        order, failed = ORDER, None
-        # Never shorter after a success: what is left may not be due to the length.
-        if rest:
-            rest -= 1
-        elif indicator < EASY:
-            length = span * GROWTH
-        elif indicator < TIGHT:
-            length = span * math.sqrt(GROWTH)
+            partition = finer
         else:
-            length = span
-        tight = np.flatnonzero(shares > TIGHT)
-        if len(tight):
-            finer, _ = _mended(system, coefficients, tight, partition)
-            partition = finer if len(finer) <= max_patches else partition
-        elif len(partition.edges) == 1:
-            partition = partition.coarsened(np.flatnonzero(shares < IDLE))
+            piece = Piece(basis, partition, window, coefficients)
+            result.pieces.append(piece)
+            result.worst = max(result.worst, indicator)
+            start, now, before = piece.jets, window[1], found
+            order, failed = ORDER, None
+            tight = np.flatnonzero(shares > TIGHT)
+            # Never shorter after a success: what is left may not be due to the length.
+            if rest:
+                rest -= 1
+            elif indicator < EASY:
+                length = span * GROWTH
+            elif indicator < TIGHT:
+                length = span * math.sqrt(GROWTH)
+            else:
+                length = span
+            if len(tight):
+                finer, _ = _mended(system, coefficients, tight, partition)
+                partition = finer if len(finer) <= max_patches else partition
+            elif len(partition.edges) == 1:
+                partition = partition.coarsened(np.flatnonzero(shares < IDLE))
+        if partition is not old_partition:
+            before = None
     return result, ""
 
 
@@ -163,23 +180,79 @@ def _mended(
     return partition, bool((in_time >= SIMILAR * in_space).any())
 
 
-def newton(system: System, start: State) -> tuple[np.ndarray, int, bool]:
-    """Return the coefficients of a window, the steps taken, and if they converged."""
-    coefficients: np.ndarray | None = None
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Gauss-Newton steps in a window.
+
+    Attributes
+    ----------
+    coefficients
+        The last ones, (patches, fields, functions).
+    number
+        Steps taken.
+    is_converged
+        The last step changed the fields little enough.
+    factors
+        Of the last elimination; None before the first.
+    """
+
+    coefficients: np.ndarray
+    number: int
+    is_converged: bool
+    factors: Factors | None
+
+
+def newton(
+    system: System,
+    start: State,
+    tolerance: float,
+    before: Steps | None = None,
+) -> Steps:
+    """Take Gauss-Newton steps in a window until they change less than is needed.
+
+    Of several patches the factors of the window before, if on the same patches, are
+    preconditioners as long as they do; then the rows are eliminated anew.
+
+    Parameters
+    ----------
+    tolerance
+        Share of error that the window may have.
+    before
+        Of the window before on the same patches, where there is one.
+    """
+    enough = max(CONVERGED * tolerance, 1e-9)
+    is_chain = system.shape[0] > 1
     state = None if system.is_linear else system.state_from(start)
+    old, factors = np.zeros(system.shape), None
+    added: np.ndarray | None = None
+    if before is not None and before.factors is not None:
+        rows, _ = system.rows(before.coefficients, state)
+        added = None if rows is None else rows.iterated(before.factors, LINEAR_SHARE)
+        if added is not None:
+            old, factors = before.coefficients, before.factors
     change = math.inf
     for step in range(1, MAX_STEPS + 1):
-        new, _ = system.solve(state, coefficients)
-        if not np.isfinite(new).all():
-            return new, step, False
-        if system.is_linear:
-            return new, step, True
-        last, change = change, system.change(new, coefficients)
-        coefficients = new
-        if change < 1e-9:
-            return coefficients, step, True
-        if step > 2 and change > 0.5 * last:
-            # No longer quadratic: at the level of round-off, or lost.
-            return coefficients, step, change < 1e-6
-    assert coefficients is not None
-    return coefficients, MAX_STEPS, change < 1e-6
+        is_exact = False
+        if added is None:
+            rows, _ = system.rows(old, state)
+            if rows is None:
+                break
+            if factors is not None:
+                added = rows.iterated(factors, LINEAR_SHARE)
+            if added is None:
+                is_exact = True
+                added, found = rows.eliminated(DAMPING if is_chain else ROUND_OFF)
+                factors = found if is_chain else None
+        if not np.isfinite(added).all():
+            break
+        new, added, state = old + added, None, None
+        last, change = change, system.change(new, old) if step > 1 else math.inf
+        old = new
+        if change < enough or (is_exact and system.is_linear):
+            return Steps(old, step, is_converged=True, factors=factors)
+        if step > 2 and change > SLOW * last:
+            if is_exact:
+                # At the level of round-off, or lost.
+                return Steps(old, step, change < max(enough, 1e-6), factors)
+            factors = None
+    return Steps(old, step, change < max(enough, 1e-6), factors)

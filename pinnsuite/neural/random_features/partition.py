@@ -151,6 +151,8 @@ class Partition:
 
     def refined(self, patches: Sequence[int] | np.ndarray) -> Partition:
         """Return the partition with the cells of `patches` halved along every axis."""
+        if not len(patches):
+            return self
         edges = [list(e) for e in self.edges]
         where = np.argwhere(np.isin(self.numbers, patches))
         for axis, e in enumerate(self.edges):
@@ -168,6 +170,8 @@ class Partition:
             is_pair = i + 1 < len(e) - 1 and chosen[i] and chosen[i + 1]
             i += 2 if is_pair else 1
             kept.append(e[i])
+        if len(kept) == len(e):
+            return self
         return Partition((np.array(kept),), self.domain, self.periodic)
 
 

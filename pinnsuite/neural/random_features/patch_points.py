@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,16 +68,14 @@ class PatchPoints:
         if domain is None or domain.is_box:
             if d <= TENSOR_DIMENSIONS and seed == self.seed:
                 return tensor([math.ceil(number ** (1 / d))] * d)[None]
-            return _clustered(sobol_points(number, d, 7 if seed is None else seed))[
-                None
-            ]
+            return _scattered(number, d, 7 if seed is None else seed)[None]
         offset = 0 if self.times is None else 1
         found = []
         for p, (centre, half) in enumerate(zip(self.centres, self.halves, strict=True)):
             kept = np.zeros((0, d))
             count = number
             while len(kept) < number and count <= 64 * number:
-                unit = _clustered(sobol_points(count, d, (seed or 7) + 13 * p))
+                unit = _scattered(count, d, (seed or 7) + 13 * p)
                 at = centre + half * unit
                 inside = domain.signed_distance(at[:, offset:]) < 0
                 kept = unit[inside][:number]
@@ -99,7 +98,7 @@ class PatchPoints:
             return np.zeros((1, 0))
         if d <= 2:
             return tensor([math.ceil(count ** (1 / d))] * d)
-        return _clustered(sobol_points(count, d, self.seed + 5))
+        return _scattered(count, d, self.seed + 5)
 
     def boundary(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return points of a boundary, in time too, and the outward normals."""
@@ -151,7 +150,9 @@ def tensor(counts: Sequence[int]) -> np.ndarray:
     return np.array(list(product(*axes)))
 
 
-def _clustered(unit: np.ndarray) -> np.ndarray:
-    """Return points of [0, 1]ᵈ moved to [-1, 1]ᵈ, denser towards the faces."""
-    clustered: np.ndarray = -np.cos(math.pi * unit)
+@functools.lru_cache(maxsize=256)
+def _scattered(number: int, d: int, seed: int) -> np.ndarray:
+    """Return points of [-1, 1]ᵈ, denser towards the faces: (number, d), read-only."""
+    clustered: np.ndarray = -np.cos(math.pi * sobol_points(number, d, seed))
+    clustered.setflags(write=False)
     return clustered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ import numpy as np
 from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
 from pinnsuite.neural.random_features import basis as functions
 from pinnsuite.neural.random_features.equations import Equations
-from pinnsuite.neural.random_features.marching import march
+from pinnsuite.neural.random_features.marching import OUT_OF_TIME, march
 from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.whole import (
     FEW_COORDINATES,
@@ -46,6 +46,17 @@ BEYOND = 1e-2
 """Share of the last tolerance that one patch goes on to: with the scales found, more
 features are cheap."""
 MAX_PATCHES = 400
+TOLERANCES = (1e-3, 1e-5, 1e-7)
+ORDINARY_TOLERANCES = (1e-5, 1e-7, 1e-9)
+"""Of ordinary equations: a march to a small tolerance costs as much as to a large one.
+"""
+NEXT_TO = 0.5
+"""Where a tolerance cannot be reached, one is tried that is as far from the last, in
+digits, as this share says; so long as that is more than `FACTOR` times smaller."""
+FACTOR = 3.0
+PROJECTED, HOPELESS = 0.1, 2.0
+"""Share of a march from which its end is foreseen, and how many times what is left of
+the budget it may seem to need before it is given up, where there is a solution."""
 GAUGE_POINTS = 1 << 14
 
 
@@ -76,8 +87,11 @@ class RandomFeatures:
     tolerances
         Decreasing shares of error (see `System.indicators`) to reach one after the
         other; each that is reached is a snapshot, so that a budget may end between.
+        None: 1e-3, 1e-5, 1e-7, for ordinary equations a hundred times less.
     acceptance
         The largest indicator at fresh points that counts as solved.
+    first_share
+        Share of a budget after which it ends if nothing is accepted or in sight yet.
     activation
         `sine` or `tanh`.
     features
@@ -97,16 +111,18 @@ class RandomFeatures:
         "kovasznay",
     )
 
-    tolerances: tuple[float, ...] = (1e-3, 1e-5, 1e-7)
+    tolerances: tuple[float, ...] | None = None
     acceptance: float = 1e-2
+    first_share: float = 1.0
     activation: str = "sine"
     features: int | None = None
     max_unknowns: int = 40_000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.tolerances or not all(
-            0 < b < a for a, b in pairwise((1.0, *self.tolerances))
+        if self.tolerances is not None and (
+            not self.tolerances
+            or not all(0 < b < a for a, b in pairwise((1.0, *self.tolerances)))
         ):
             raise OptionError(
                 f"Option 'tolerances' of RandomFeatures is {self.tolerances!r}; needed "
@@ -116,6 +132,11 @@ class RandomFeatures:
             raise OptionError(
                 f"Option 'acceptance' of RandomFeatures is {self.acceptance!r}; needed "
                 "is a number between 0 and 1."
+            )
+        if not 0 < self.first_share <= 1:
+            raise OptionError(
+                f"Option 'first_share' of RandomFeatures is {self.first_share!r}; "
+                "needed is a number above 0, at most 1."
             )
         if self.activation not in ACTIVATIONS:
             raise OptionError(
@@ -221,6 +242,9 @@ class _Run:
     ) -> None:
         self._options, self._equations = options, equations
         self._progress, self._budget = progress, budget
+        self._tolerances = options.tolerances or (
+            ORDINARY_TOLERANCES if equations.problem.domain is None else TOLERANCES
+        )
         self._watch = Stopwatch()
         self.pieces: Sequence[Piece] = ()
         self.indicator = math.inf
@@ -238,7 +262,7 @@ class _Run:
         o, equations = self._options, self._equations
         problem = equations.problem
         is_evolution = bool(problem.conditions_of(Initial))
-        last = o.tolerances[-1]
+        last = self._tolerances[-1]
         d = len(problem.coordinates)
         if (equations.is_linear or not is_evolution) and problem.domain is not None:
             limit = min(o.max_unknowns, 3000)
@@ -271,8 +295,17 @@ class _Run:
                     else "the budget, or the number of unknowns"
                 )
 
-    def _remaining(self) -> float:
-        return math.inf if self._budget is None else self._budget - self._watch.cpu_s
+    def _remaining(self, share: float | None = None) -> float:
+        """Return what is left of a share of the budget, by default of the one due.
+
+        The whole of it is, once a solution is accepted.
+        """
+        if self._budget is None:
+            return math.inf
+        if share is None:
+            is_accepted = self.indicator <= self._options.acceptance
+            share = 1.0 if is_accepted else self._options.first_share
+        return share * self._budget - self._watch.cpu_s
 
     def _is_over(self) -> bool:
         over = self._remaining() <= 0
@@ -281,7 +314,7 @@ class _Run:
         return over
 
     def _climb(self, levels: Iterator[Level], beyond: float = 1.0) -> None:
-        last = beyond * self._options.tolerances[-1]
+        last = beyond * self._tolerances[-1]
         for found in levels:
             self._keep([found.piece], found.indicator, found.note)
             share = math.log(max(found.indicator, last)) / math.log(last)
@@ -323,30 +356,59 @@ class _Run:
             o.features or PATCH_FEATURES[d], scales, o.activation, o.seed
         )
         limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
-        for k, tolerance in enumerate(o.tolerances):
+        ahead = list(self._tolerances)
+        reached = 1.0
+        while ahead:
+            tolerance = ahead.pop(0)
             if self.indicator <= tolerance:
+                reached = tolerance
                 continue
-
-            def report(done: float, note: str, k: int = k) -> bool:
-                share = (k + done) / len(o.tolerances)
-                self._progress(share, f"tolerance {o.tolerances[k]:.0e}: {note}")
-                return self._is_over()
-
+            done = len(self._tolerances) - len(ahead) - 1
             result, trouble = march(
-                equations, basis, partition, tolerance, limit, report
+                equations,
+                basis,
+                partition,
+                tolerance,
+                limit,
+                self._report(tolerance, done / len(self._tolerances)),
             )
-            if trouble:
-                self.stop_reason = trouble
-                if not self.pieces:
-                    self.pieces = result.pieces
-                    self.note = "windows up to where it stopped; frozen from there"
+            if not trouble:
+                reached = tolerance
+                note = (
+                    f"{len(result.pieces)} windows of up to "
+                    f"{max(len(p.partition) for p in result.pieces)} patches with "
+                    f"{basis.size} features"
+                )
+                self._keep(result.pieces, result.worst * tolerance, note)
+                continue
+            if not self.pieces:
+                self.pieces = result.pieces
+                self.note = "windows up to where it stopped; frozen from there"
+            if trouble == OUT_OF_TIME:
                 return
-            note = (
-                f"{len(result.pieces)} windows of up to "
-                f"{max(len(p.partition) for p in result.pieces)} patches with "
-                f"{basis.size} features"
-            )
-            self._keep(result.pieces, result.worst * tolerance, note)
+            self.stop_reason = trouble
+            between = reached * (tolerance / reached) ** NEXT_TO
+            if math.isinf(self.indicator) or between * FACTOR > reached:
+                return
+            ahead = [between]
+
+    def _report(self, tolerance: float, before: float) -> Callable[[float, str], bool]:
+        """Return what a march to a tolerance reports to: True where it has to end."""
+        began = self._watch.cpu_s
+
+        def report(done: float, note: str) -> bool:
+            share = before + done / len(self._tolerances)
+            self._progress(min(share, 1.0), f"tolerance {tolerance:.0e}: {note}")
+            spent = self._watch.cpu_s - began
+            needed = spent / done * (1 - done) if done > PROJECTED else math.nan
+            if math.isinf(self.indicator) and needed <= self._remaining(1.0):
+                return False
+            if math.isfinite(self.indicator) and needed > HOPELESS * self._remaining():
+                self.stop_reason = "the budget, which would not do"
+                return True
+            return self._is_over()
+
+        return report
 
 
 def evaluator(problem: Problem, pieces: Sequence[Piece]) -> Evaluator:

@@ -11,14 +11,14 @@ import numpy as np
 import scipy.fft
 
 from pinnsuite.neural.random_features.basis import Basis
-from pinnsuite.neural.random_features.elimination import InterfaceRows, eliminated
+from pinnsuite.neural.random_features.elimination import Joint, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
     Orders,
     State,
 )
-from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.partition import Interface, Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
 from pinnsuite.problem.jets import Jet
 
@@ -69,7 +69,7 @@ class System:
         self._tables = self._tables_at(self._interior)
         self._boundary = self._boundary_sets(self._points.face_count())
         self._initial = self._initial_rows(start)
-        self._interfaces = self._interface_rows()
+        self._joints = self._joined()
 
     @property
     def num_fields(self) -> int:
@@ -135,31 +135,31 @@ class System:
                 found.append(_FixedRows(field, table, values, weights))
         return found
 
-    def _interface_rows(self) -> list[InterfaceRows]:
-        """Return for each interface and field the rows `left u_a - right u_b = 0`."""
+    def _joined(self) -> list[Joint]:
+        """Return the rows across interfaces, those that are alike together."""
         offset = 0 if self._times is None else 1
         domain = self._equations.problem.domain
         face = self._points.face(self._points.face_count())
-        kinds: dict[tuple[int, float], Any] = {}
-        found = []
+        alike: dict[tuple[int, float, tuple[bool, ...]], list[Interface]] = {}
         for i in self._partition.interfaces:
             column = i.axis + offset
             ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
-            key = column, ratio
-            if key not in kinds:
-                kinds[key] = self._jump_tables(column, ratio, face)
-            for field, (left, right) in enumerate(kinds[key]):
-                if domain is not None and not domain.is_box:
-                    local = np.insert(face, column, 1.0, axis=1)
-                    at = self._centres[i.lower] + self._halves[i.lower] * local
-                    inside = domain.signed_distance(at[:, offset:]) <= 0
-                    if not inside.any():
-                        continue
-                    repeats = len(left) // len(face)
-                    keep = np.tile(inside, repeats)
-                    found.append((i, left[keep], right[keep], field))
-                elif len(left):
-                    found.append((i, left, right, field))
+            inside = np.ones(len(face), dtype=bool)
+            if domain is not None and not domain.is_box:
+                local = np.insert(face, column, 1.0, axis=1)
+                at = self._centres[i.lower] + self._halves[i.lower] * local
+                inside = domain.signed_distance(at[:, offset:]) <= 0
+            if inside.any():
+                key = column, float(ratio), tuple(inside)
+                alike.setdefault(key, []).append(i)
+        found = []
+        for (column, ratio, kept), interfaces in alike.items():
+            lower = np.array([i.lower for i in interfaces])
+            upper = np.array([i.upper for i in interfaces])
+            tables = self._jump_tables(column, ratio, face[list(kept)])
+            for field, (left, right) in enumerate(tables):
+                if len(left):
+                    found.append(Joint(lower, upper, left, right, field))
         return found
 
     def _jump_tables(
@@ -218,13 +218,20 @@ class System:
         In a window they are extrapolated from its beginning, by a Taylor polynomial of
         degree `EXTRAPOLATION` in time.
         """
-        points = self._global(self._interior)
-        flat = points.reshape(-1, points.shape[2]).copy()
-        jets, degree = self._jets, 0
+        local, elapsed, degree = self._interior, np.zeros(1), 0
+        where: np.ndarray | slice = slice(None)
         if self._times is not None:
-            elapsed = flat[:, 0] - self._times[0]
-            flat[:, 0] = self._times[0]
+            elapsed = (1.0 + local[..., 0]) * self._halves[:, :1]
             degree = EXTRAPOLATION
+            local = local.copy()
+            local[..., 0] = -1.0
+            if len(local) == 1:
+                # Of a grid in space and time few points are left.
+                distinct, where = np.unique(local[0], axis=0, return_inverse=True)
+                local = distinct[None]
+        points = self._global(local)
+        flat = points.reshape(-1, points.shape[2])
+        jets = self._jets
         asked = {
             Jet(j.field, (j.orders[0] + m, *j.orders[1:])): None
             for j in jets
@@ -233,37 +240,55 @@ class System:
         values = dict(zip(asked, start(flat, list(asked)), strict=True))
         found = []
         for j in jets:
-            total = np.zeros(len(flat))
+            total: Any = 0.0
             for m in range(degree + 1):
                 term = values[Jet(j.field, (j.orders[0] + m, *j.orders[1:]))]
-                total += term if not m else term * elapsed**m / math.factorial(m)
-            found.append(total.reshape(points.shape[:2]))
+                term = term.reshape(points.shape[:2])[:, where]
+                total = total + term * (elapsed**m / math.factorial(m))
+            found.append(total)
         return found
 
     def _global(self, local: np.ndarray) -> np.ndarray:
         points: np.ndarray = self._centres[:, None] + self._halves[:, None] * local
         return points
 
-    def solve(
-        self, state: list[np.ndarray] | None, coefficients: np.ndarray | None
-    ) -> tuple[np.ndarray, float]:
+    def solve(self, old: np.ndarray | None = None) -> tuple[np.ndarray, float]:
         """Return new coefficients from one Gauss-Newton step, and the misfit before.
+
+        `old` are the last ones, (patches, fields, functions); None for zero. Without a
+        finite row the step is NaN and the misfit infinite.
+        """
+        rows, misfit = self.rows(old)
+        if rows is None:
+            return np.full(self.shape, np.nan), math.inf
+        return rows.old + rows.eliminated()[0], misfit
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of coefficients: patches, fields, functions."""
+        return len(self._centres), self.num_fields, self._basis.size
+
+    def rows(
+        self, old: np.ndarray | None = None, state: list[np.ndarray] | None = None
+    ) -> tuple[Rows | None, float]:
+        """Return the linearised rows of what is added to `old`, and its misfit.
 
         Parameters
         ----------
+        old
+            Coefficients, (patches, fields, functions); None for zero.
         state
-            The jets that equations are linearised at, where there are no coefficients
-            yet; None for zero.
-        coefficients
-            The last ones: (patches, fields, functions).
+            The jets that the equations are linearised at; None for those of `old`.
+
+        Returns
+        -------
+        None and infinity where a row is not finite.
         """
-        patches, fields, size = len(self._centres), self.num_fields, self._basis.size
-        shape = patches, fields, size
-        is_step = coefficients is not None
-        old = np.zeros(shape) if coefficients is None else coefficients
-        if is_step or state is None:
-            state = self.state_of(old)
-        values = dict(zip(self._jets, state, strict=True))
+        patches, fields, size = self.shape
+        old = np.zeros(self.shape) if old is None else old
+        ours = self.state_of(old)
+        known = dict(zip(self._jets, ours, strict=True))
+        values = known if state is None else dict(zip(self._jets, state, strict=True))
         points = self._global(self._interior)
         columns = [points[..., k] for k in range(points.shape[2])]
         count = points.shape[1]
@@ -283,8 +308,8 @@ class System:
                 matrix[:, :, jet.field] += (factor * rate)[..., None] * self._tables[
                     jet.orders
                 ]
-                if not is_step:
-                    target = target + factor * values[jet]
+                if state is not None:
+                    target = target + factor * (values[jet] - known[jet])
             flat = matrix.reshape(patches, count, -1)
             norm = np.sqrt(np.mean(flat**2, axis=(1, 2)) * size * fields)
             norm = 1.0 / (np.where(norm > 0, norm, 1.0) * math.sqrt(count))
@@ -312,17 +337,11 @@ class System:
         matrix = np.concatenate(rows, axis=1)
         target = np.concatenate(right, axis=1)
         if not (np.isfinite(matrix).all() and np.isfinite(target).all()):
-            return np.full(shape, np.nan), math.inf
-        found = eliminated(matrix, target, old, self._partition, self._interfaces)
-        misfit += self._jump(old)
-        return (old + found if is_step else found), misfit
-
-    def _jump(self, old: np.ndarray) -> float:
-        return math.fsum(
-            float(np.sum((left @ old[i.lower, f] - right @ old[i.upper, f]) ** 2))
-            / len(left)
-            for i, left, right, f in self._interfaces
+            return None, math.inf
+        misfit += math.fsum(
+            float(np.sum((j.weight * j.jumps(old)) ** 2)) for j in self._joints
         )
+        return Rows(matrix, target, old, self._partition, self._joints), misfit
 
     def _at_boundary(
         self, a_set: _BoundarySet, expression: Expression, old: np.ndarray
@@ -346,7 +365,7 @@ class System:
         self, a_set: _BoundarySet, old: np.ndarray
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the rows of one boundary, patch by patch: (patches, k, unknowns)."""
-        patches, fields, size = old.shape
+        patches, fields, size = self.shape
         owner = a_set.owner
         # Each point's place among the rows of its patch.
         order = np.argsort(owner, kind="stable")
@@ -410,29 +429,41 @@ class System:
         }
         points = self._global(local)
         columns = [points[..., k] for k in range(points.shape[2])]
-        volume = np.prod(self._halves, axis=1)
-        share = volume / volume.sum()
         worst: np.ndarray = np.zeros(len(self._centres))
         for e in self._equations.interior:
             values = [state[j] for j in e.jets]
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
-            terms = np.zeros(points.shape[:2])
-            for slope, value in zip(slopes, values, strict=True):
-                terms = terms + np.abs(slope * value)
-            size = math.sqrt(share @ np.mean(terms**2, axis=1)) or 1.0
-            cost = min(1.0 / size, self._cost_in_time(e, slopes, state, share))
+            cost = self._cost(e, slopes, state)
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
-        weighted: np.ndarray = worst * np.sqrt(np.minimum(1.0, share / FAIR_SHARE))
+        weighted: np.ndarray = worst * np.sqrt(
+            np.minimum(1.0, self._share / FAIR_SHARE)
+        )
         return weighted
+
+    @property
+    def _share(self) -> np.ndarray:
+        """The share of the volume that each patch is: (patches,)."""
+        volume = np.prod(self._halves, axis=1)
+        share: np.ndarray = volume / volume.sum()
+        return share
+
+    def _cost(
+        self, expression: Expression, slopes: Sequence[Any], state: dict[Jet, Any]
+    ) -> float:
+        """Return the share of error that a residual of one may make."""
+        terms: Any = 0.0
+        for jet, slope in zip(expression.jets, slopes, strict=True):
+            terms = terms + np.abs(slope * state[jet])
+        size = math.sqrt(self._share @ np.mean(terms**2, axis=1)) or 1.0
+        return min(1.0 / size, self._cost_in_time(expression, slopes, state))
 
     def _cost_in_time(
         self,
         expression: Expression,
         slopes: Sequence[Any],
         state: dict[Jet, np.ndarray],
-        share: np.ndarray,
     ) -> float:
         """Return `τᵐ/(c |u|)` of an evolution equation, else infinity."""
         if self._times is None:
@@ -454,7 +485,7 @@ class System:
             )
             if values is None or not factor:
                 continue
-            size = math.sqrt(share @ np.mean(values**2, axis=1))
+            size = math.sqrt(self._share @ np.mean(values**2, axis=1))
             costs.append(length / (factor * size) if size else math.inf)
         return min(costs, default=math.inf)
 
@@ -467,8 +498,7 @@ class System:
         worst: np.ndarray = np.maximum(
             self.fresh_residual(coefficients), self._jumps(coefficients)
         )
-        volume = np.prod(self._halves, axis=1)
-        share = np.sqrt(np.minimum(1.0, volume / volume.sum() / FAIR_SHARE))
+        share = np.sqrt(np.minimum(1.0, self._share / FAIR_SHARE))
         sizes = self._sizes(coefficients)
         if start is not None:
             gaps = self._start_gaps(coefficients, start)
@@ -499,12 +529,10 @@ class System:
         """Return the root mean square of each field, 1 where it vanishes."""
         zero = (0,) * self._centres.shape[1]
         table = self._basis.tables(self._interior, [zero])[zero]
-        volume = np.prod(self._halves, axis=1)
-        share = volume / volume.sum()
         found = []
         for f in range(self.num_fields):
             values = _times_table(table, coefficients[:, f])
-            found.append(math.sqrt(share @ np.mean(values**2, axis=1)) or 1.0)
+            found.append(math.sqrt(self._share @ np.mean(values**2, axis=1)) or 1.0)
         return found
 
     def _start_gaps(
@@ -538,11 +566,13 @@ class System:
         """Return the jumps at interfaces relative to the fields: (patches,)."""
         worst = np.zeros(len(self._centres))
         sizes = self._sizes(coefficients)
-        for i, left, right, f in self._interfaces:
-            gap = left @ coefficients[i.lower, f] - right @ coefficients[i.upper, f]
+        for j in self._joints:
             # Rows are of unit norm for coefficients of order one.
-            share = float(np.sqrt(np.mean(gap**2))) / sizes[f]
-            worst[[i.lower, i.upper]] = np.maximum(worst[[i.lower, i.upper]], share)
+            share = (
+                np.sqrt(np.mean(j.jumps(coefficients) ** 2, axis=1)) / sizes[j.field]
+            )
+            np.maximum.at(worst, j.lower, share)
+            np.maximum.at(worst, j.upper, share)
         return worst
 
     def tails(

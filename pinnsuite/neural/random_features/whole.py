@@ -228,10 +228,13 @@ def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
 def stationary(system: System, guess: State | None) -> np.ndarray:
     """Return coefficients by damped Gauss-Newton steps, as long as they pay."""
     state = None if guess is None else system.state_from(guess)
-    coefficients, _ = system.solve(state, None)
+    rows, _ = system.rows(None, state)
+    if rows is None:
+        return np.full(system.shape, np.nan)
+    coefficients, _ = rows.eliminated()
     if not np.isfinite(coefficients).all():
         return coefficients
-    new, misfit = system.solve(None, coefficients)
+    new, misfit = system.solve(coefficients)
     if system.is_linear:
         # Once more for what round-off left.
         return new if np.isfinite(new).all() else coefficients
@@ -240,7 +243,7 @@ def stationary(system: System, guess: State | None) -> np.ndarray:
         length = 1.0
         while True:
             trial = coefficients + length * direction
-            new, after = system.solve(None, trial)
+            new, after = system.solve(trial)
             if after < misfit or length < SHORTEST_STEP:
                 break
             length /= 4

@@ -195,8 +195,8 @@ def test_a_fit_of_its_own_points_that_is_wrong_between_them_is_noticed():
     equations = Equations.of(problem)
     basis = draw(300, (20.0, 20.0), "sine", 0)
     system = System(equations, basis, whole(equations), None, None, oversampling=0.3)
-    fitted, _ = system.solve(None, None)
-    _, misfit_of_own_points = system.solve(None, fitted)
+    fitted, _ = system.solve()
+    _, misfit_of_own_points = system.solve(fitted)
     assert misfit_of_own_points < 1e-15
     assert system.indicators(fitted, None).max() > 0.1
 

@@ -5,6 +5,7 @@ import pytest
 import sympy as sp
 
 from pinnsuite.neural.random_features.basis import SINE, TANH, draw
+from pinnsuite.neural.random_features.block_least_squares import Factors
 from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import newton
 from pinnsuite.neural.random_features.piece import Piece
@@ -116,9 +117,9 @@ def solved(problem, features, patches, *, activation=SINE, scale=2.5, seed=0):
     basis = draw(features, (scale,) * d, activation, seed)
     system = System(equations, basis, partition, times, start)
     if start is None:
-        coefficients, _ = system.solve(None, None)
+        coefficients, _ = system.solve()
     else:
-        coefficients, _, _ = newton(system, start)
+        coefficients = newton(system, start, 1e-9).coefficients
     return system, coefficients, Piece(basis, partition, times, coefficients), start
 
 
@@ -204,3 +205,33 @@ def test_the_spectrum_tells_a_rough_axis_from_a_smooth_one():
     smooth, rough = decay(values[None])[0]
     assert smooth < 1e-6
     assert rough > 0.1
+
+
+@pytest.mark.parametrize(
+    "case", [third_order, pair, periodic], ids=lambda f: f.__name__
+)
+def test_the_factors_of_another_state_solve_the_rows_by_a_few_iterations(case):
+    problem, _ = case()
+    system, coefficients, _, _ = solved(problem, 40, 4)
+    rows, _ = system.rows(coefficients)
+    _, factors = rows.eliminated(1e-13)
+    # Rows of a state that is a tenth off, and far from solved.
+    other, _ = system.rows(1.1 * coefficients)
+    exact, _ = other.eliminated(1e-13)
+    found = other.iterated(factors, 1e-6)
+    assert found is not None
+    size = np.sqrt(np.mean(system.state_of(exact)[0] ** 2))
+    apart = system.state_of(found)[0] - system.state_of(exact)[0]
+    assert np.sqrt(np.mean(apart**2)) < 1e-4 * size
+
+
+def test_factors_of_entirely_other_rows_are_refused():
+    problem, _ = periodic()
+    system, _, _, _ = solved(problem, 40, 4)
+    rows, _ = system.rows()
+    _, factors = rows.eliminated(1e-13)
+    poor = Factors(
+        [np.eye(len(d)) for d in factors.diagonal],
+        [np.zeros_like(b) for b in factors.beside],
+    )
+    assert rows.iterated(poor, 1e-9) is None
