@@ -10,7 +10,7 @@ import torch
 
 from pinnsuite.neural.sampling import interior
 from pinnsuite.problem.definition import Problem
-from pinnsuite.solution.solution import Evaluator
+from pinnsuite.solution.solution import Evaluator, Snapshot
 
 FIRST_SNAPSHOT, SNAPSHOT_RATIO = 0.25, 1.25
 BATCH = 1 << 14
@@ -31,6 +31,32 @@ class Stopwatch:
     def wall_s(self) -> float:
         """Wall seconds."""
         return time.perf_counter() - self._wall
+
+
+class Course:
+    """The snapshots of a run, at geometrically spaced CPU seconds.
+
+    Attributes
+    ----------
+    watch
+        Of the run.
+    snapshots
+        Those taken.
+    """
+
+    def __init__(self, watch: Stopwatch) -> None:
+        self.watch = watch
+        self.snapshots: list[Snapshot] = []
+        self._next = FIRST_SNAPSHOT
+
+    def note(self, loss: float, fields: Callable[[], Evaluator]) -> None:
+        """Take a snapshot of `fields` if one is due."""
+        spent = self.watch.cpu_s
+        if spent < self._next:
+            return
+        self.snapshots.append(Snapshot(spent, self.watch.wall_s, loss, fields()))
+        while self._next <= spent:
+            self._next *= SNAPSHOT_RATIO
 
 
 def evaluator(

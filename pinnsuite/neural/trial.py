@@ -13,6 +13,7 @@ SIAM Journal on Numerical Analysis 8 (1971) 158-177, DOI 10.1137/0708019.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,6 +103,11 @@ def exact_conditions(problem: Problem, *, pieces: bool = False) -> list[Exact]:
         line or circle, as at a re-entrant corner; if not, all boundaries of such a
         field are left to the loss.
     """
+    return with_initial(problem, exact_boundaries(problem, pieces=pieces))
+
+
+def exact_boundaries(problem: Problem, *, pieces: bool = False) -> list[Exact]:
+    """Return what each field can satisfy exactly, initial values left out."""
     return [_exact(problem, i, pieces) for i in range(len(problem.fields))]
 
 
@@ -114,15 +120,13 @@ def _exact(problem: Problem, index: int, pieces: bool) -> Exact:
         # With a jump in a corner a factor that vanishes on the other sides makes
         # things worse: the lid-driven cavity's residual at fresh points was ten times
         # that of the same network without it.
-        return _with_initial(problem, index, Exact(), [], probes)
+        return Exact()
     exact, adopted = sides
     valued = [pair for pairs in of_condition.values() for pair in pairs]
-    if not valued and problem.domain != _box(problem):
+    if not valued:
         # Sides around a hole alone did not help: `plate_with_hole` reached errors of
         # 0.92 and 0.97 in 15 CPU s with them built in, and 0.14 and 0.86 without.
-        exact, adopted = Exact(), []
-    if not valued:
-        return _with_initial(problem, index, exact, adopted, probes)
+        return exact if problem.domain == _box(problem) else Exact()
     if adopted:
         # The sides of a box are one part: in its corners, their product is smooth.
         box = _box(problem)
@@ -134,7 +138,7 @@ def _exact(problem: Problem, index: int, pieces: bool) -> Exact:
         ]
         distance = exact.factor / sp.Float(max(slopes))
         valued = [(Part(distance, None, None), exact.lift), *valued]
-    return _interpolated(problem, index, conditions, valued, probes)
+    return _interpolated(problem, conditions, valued)
 
 
 def _on_sides(
@@ -260,43 +264,100 @@ def _valued_parts(
 
 def _interpolated(
     problem: Problem,
-    index: int,
     conditions: Sequence[Dirichlet],
     valued: Sequence[tuple[Part, sp.Expr]],
-    probes: np.ndarray,
 ) -> Exact:
-    """Return what holds by interpolation between parts, and the initial values.
-
-    The sum of the parts' weights is 1: what all values have in common, as the initial
-    state, stands before the interpolation.
-    """
-    lift, factor, values = sp.S.Zero, sp.S.One, [value for _, value in valued]
-    held: list[tuple[Any, tuple[str, ...]]] = [
-        (c, problem.boundaries_of(c)) for c in conditions
-    ]
-    starts = _starts(problem, index)
-    if starts and _fit(problem, starts, conditions):
-        assert problem.time is not None
-        t, start = problem.time.coordinate, sp.Float(problem.time.start)
-        for k, c in enumerate(starts):
-            lift += (t - start) ** k * c.value
-            values = [
-                v - (t - start) ** k * sp.diff(value, t, k).subs(t, start)
-                for v, (_, value) in zip(values, valued, strict=True)
-            ]
-        factor = ((t - start) / (sp.Float(problem.time.end) - start)) ** len(starts)
-        held += [(c, ()) for c in starts]
+    """Return what holds by interpolation between parts."""
     interpolation = Interpolation(
-        problem.coordinates, tuple(part for part, _ in valued), tuple(values)
+        problem.coordinates,
+        tuple(part for part, _ in valued),
+        tuple(value for _, value in valued),
     )
     points = torch.tensor(interior(problem, _NUM_PROBES**2, seed=0))
     zero = channels([], len(problem.coordinates))
     g, m = interpolation.channels(points, zero)
     if not g.isfinite().all():
         # A value that has no meaning at some foot cannot be carried into the domain.
-        return _with_initial(problem, index, Exact(), [], probes)
-    interpolation = replace(interpolation, largest=float(m.max()))
-    return Exact(lift, factor, tuple(held), interpolation)
+        return Exact()
+    return Exact(
+        conditions=tuple((c, problem.boundaries_of(c)) for c in conditions),
+        interpolation=replace(interpolation, largest=float(m.max())),
+    )
+
+
+def with_initial(problem: Problem, boundaries: Sequence[Exact]) -> list[Exact]:
+    """Return `boundaries`, each with its field's initial values added if they fit."""
+    found = []
+    for i, exact in enumerate(boundaries):
+        starts = _starts(problem, i)
+        if starts and _fit(problem, i, starts, exact):
+            state = _polynomial(problem, [c.value for c in starts])
+            free = _without_state(problem, exact, len(starts))
+            held = (*exact.conditions, *((c, ()) for c in starts))
+            exact = replace(free, lift=state + free.lift, conditions=held)
+        found.append(exact)
+    return found
+
+
+def continued(
+    problem: Problem, boundaries: Sequence[Exact], orders: Sequence[int]
+) -> list[Exact]:
+    """Return `boundaries`, each with room for the state that a `Past` adds to it.
+
+    The boundary values still hold then, since those of the past do.
+
+    Parameters
+    ----------
+    problem
+        Its time interval starts where the past ends.
+    orders
+        How many time derivatives of each field the past gives; 0: nothing of it.
+    """
+    found = []
+    for f, exact, p in zip(problem.fields, boundaries, orders, strict=True):
+        starts = [(c, ()) for c in problem.conditions_of(Initial) if c.field == f]
+        held = (*exact.conditions, *starts)
+        found.append(replace(_without_state(problem, exact, p), conditions=held))
+    return found
+
+
+def _without_state(problem: Problem, exact: Exact, p: int) -> Exact:
+    """Return `exact` without its value and first time derivatives at the start.
+
+    g less its own Taylor polynomial about the start, and m times the power p of the
+    share of time that has passed: a polynomial `Σ_{j<p} (t - s)ʲ/j! ∂ʲu(s, x)` added to
+    g then gives the first p derivatives there, the value being one of them, and the
+    boundary values hold if they are those of u.
+    """
+    if not p:
+        return exact
+    assert problem.time is not None
+    t, start = problem.time.coordinate, sp.Float(problem.time.start)
+
+    def less_polynomial(g: sp.Expr) -> sp.Expr:
+        known = [sp.diff(g, t, j).subs(t, start) for j in range(p)]
+        return g - _polynomial(problem, known)
+
+    passed = (t - start) / (sp.Float(problem.time.end) - start)
+    interpolation = exact.interpolation
+    if interpolation is not None:
+        # It is linear in the values, with weights that do not change with time.
+        values = tuple(less_polynomial(v) for v in interpolation.values)
+        interpolation = replace(interpolation, values=values)
+    return replace(
+        exact,
+        lift=less_polynomial(exact.lift),
+        factor=exact.factor * passed**p,
+        interpolation=interpolation,
+    )
+
+
+def _polynomial(problem: Problem, derivatives: Sequence[sp.Expr]) -> sp.Expr:
+    """Return the polynomial in time with these derivatives at the start."""
+    assert problem.time is not None
+    since = problem.time.coordinate - sp.Float(problem.time.start)
+    terms = [since**j / sp.factorial(j) * d for j, d in enumerate(derivatives)]
+    return sp.Add(*terms)
 
 
 def _starts(problem: Problem, index: int) -> list[Initial]:
@@ -311,50 +372,24 @@ def _starts(problem: Problem, index: int) -> list[Initial]:
     return [starts[k] for k in range(len(starts))]
 
 
-def _fit(
-    problem: Problem, starts: Sequence[Initial], conditions: Sequence[Dirichlet]
-) -> bool:
+def _fit(problem: Problem, index: int, starts: Sequence[Initial], exact: Exact) -> bool:
     """Say whether initial values are those of the boundaries at the start."""
     assert problem.time is not None
-    t, start = problem.time.coordinate, problem.time.start
+    t, start = problem.time.coordinate, sp.Float(problem.time.start)
+    probes = interior(problem, _NUM_PROBES, seed=0)
     for order, c in enumerate(starts):
-        for d in conditions:
-            gap = c.value - sp.diff(d.value, t, order).subs(t, sp.Float(start))
-            for name in problem.boundaries_of(d):
+        for d, names in exact.conditions:
+            gap = c.value - sp.diff(d.value, t, order).subs(t, start)
+            for name in names:
                 points, _ = sample(problem, Place("boundary", name), _NUM_PROBES, 0)
-                points[:, 0] = start
+                points[:, 0] = problem.time.start
                 if not _vanishes(gap, problem, points):
                     return False
+        gap = c.value - sp.diff(exact.lift, t, order).subs(t, start)
+        for p in problem.conditions_of(Periodic):
+            if not _repeats(gap, p.along, problem, index, probes):
+                return False
     return True
-
-
-def _with_initial(
-    problem: Problem,
-    index: int,
-    exact: Exact,
-    adopted: Sequence[_Side],
-    probes: np.ndarray,
-) -> Exact:
-    """Return `exact` with the initial values of the field added, if they fit."""
-    starts = _starts(problem, index)
-    if not starts:
-        return exact
-    assert problem.time is not None
-    t, start = problem.time.coordinate, sp.Float(problem.time.start)
-    gaps = [
-        c.value - sp.diff(exact.lift, t, order).subs(t, start)
-        for order, c in enumerate(starts)
-    ]
-    for gap in gaps:
-        if not all(_vanishes(_on(gap, s), problem, probes) for s in adopted):
-            return exact
-        for c in problem.conditions_of(Periodic):
-            if not _repeats(gap, c.along, problem, index, probes):
-                return exact
-    lift = exact.lift + sum((t - start) ** k * gap for k, gap in enumerate(gaps))
-    tau = (t - start) / (sp.Float(problem.time.end) - start)
-    conditions = (*exact.conditions, *((c, ()) for c in starts))
-    return Exact(lift, exact.factor * tau ** len(starts), conditions)
 
 
 def _repeats(
@@ -377,6 +412,52 @@ def _repeats(
 
 
 @dataclass(frozen=True, eq=False)
+class Past:
+    """The state at the end of trained fields, a polynomial in time from there on.
+
+    `P = Σ_{j<p} (t - s)ʲ/j! ∂ʲu(s, x)`, s the end: a fixed function of the points.
+
+    Attributes
+    ----------
+    trial, weights
+        The fields and their parameters, as they were left.
+    end
+        s.
+    orders
+        p of each field; 0: nothing of it goes on.
+    """
+
+    trial: Trial
+    weights: torch.Tensor
+    end: float
+    orders: tuple[int, ...]
+
+    def derivatives(self, points: torch.Tensor, kept: Channels) -> torch.Tensor:
+        """Return P with derivatives: (fields, channels, n)."""
+        jets = [
+            Jet(i, (j, *orders[1:]))
+            for i, p in enumerate(self.orders)
+            for orders in kept.orders
+            for j in range(orders[0], p)
+        ]
+        at = points.clone()
+        at[:, 0] = self.end
+        # Each place once: of ordinary equations there is one.
+        at, where = torch.unique(at, dim=0, return_inverse=True)
+        prepared = self.trial.at(at, channels(jets, points.shape[1]))
+        with torch.no_grad():
+            state = prepared(self.weights)
+        since = points[:, 0] - self.end
+        values = points.new_zeros(len(self.orders), len(kept.orders), len(points))
+        for i, p in enumerate(self.orders):
+            for k, (order, *along) in enumerate(kept.orders):
+                for j in range(order, p):
+                    power = since ** (j - order) / math.factorial(j - order)
+                    values[i, k] += power * state[Jet(i, (j, *along))][where]
+        return values
+
+
+@dataclass(frozen=True, eq=False)
 class Trial:
     """The fields as functions of points and of one flat vector of parameters.
 
@@ -392,6 +473,8 @@ class Trial:
         What each field satisfies by construction.
     coordinates
         Of the problem, in the order of the points' columns.
+    past
+        What the fields start from, added to their lifts; None: nothing.
     """
 
     network: MLP
@@ -399,6 +482,7 @@ class Trial:
     magnitudes: Sequence[Magnitude]
     exact: Sequence[Exact]
     coordinates: tuple[sp.Symbol, ...]
+    past: Past | None = None
 
     def __call__(self, parameters: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """Return the fields at `points` (n, coordinates): (n, fields)."""
@@ -428,15 +512,16 @@ class Trial:
         n = len(self.exact)
         forms = self._expressions.channels(points, kept)
         forms = forms.view(n, 2, len(kept.orders), -1)
-        if all(e.interpolation is None for e in self.exact):
-            return forms
         rows = []
         for (lift, factor), exact in zip(forms, self.exact, strict=True):
             if exact.interpolation is not None:
                 g, m = exact.interpolation.channels(points, kept)
                 lift, factor = lift + g, product(factor, m, kept)
             rows.append(torch.stack([lift, factor]))
-        return torch.stack(rows)
+        forms = torch.stack(rows)
+        if self.past is not None:
+            forms[:, 0] += self.past.derivatives(points, kept)
+        return forms
 
     @cached_property
     def _expressions(self) -> Expressions:
@@ -584,6 +669,7 @@ def trial(
     hidden: Sequence[int],
     activation: str,
     frequencies: torch.Tensor | None = None,
+    past: Past | None = None,
 ) -> Trial:
     """Return the trial fields of a problem.
 
@@ -592,6 +678,8 @@ def trial(
     exact
         From `exact_conditions`; None builds nothing in, periodicity included. A field
         measured on a logarithmic scale is an exponential instead: it stays positive.
+    past
+        What the fields start from; `exact` is then made into what fits it, `continued`.
     hidden
         Widths of the hidden layers.
     frequencies
@@ -611,4 +699,6 @@ def trial(
         Exact() if m.is_positive else e
         for e, m in zip(exact or [Exact()] * len(magnitudes), magnitudes, strict=True)
     ]
-    return Trial(network, features, magnitudes, built, problem.coordinates)
+    if past is not None:
+        built = continued(problem, built, past.orders)
+    return Trial(network, features, magnitudes, built, problem.coordinates, past)

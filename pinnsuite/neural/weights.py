@@ -18,7 +18,7 @@ from pinnsuite.errors import DataError
 from pinnsuite.neural.residual import Magnitude
 from pinnsuite.problem.definition import Problem
 
-FORMAT = "pinnsuite pinn 1"
+FORMAT = "pinnsuite pinn 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,10 @@ class Model:
     Attributes
     ----------
     parameters
-        Of the network, then of the unknown coefficients, in one vector.
+        One row a window of time: those of its network, then of the unknown
+        coefficients.
+    edges
+        Times at which the windows begin, and the last one's end; None without time.
     frequencies
         Of Fourier features; None: none.
     magnitudes
@@ -42,6 +45,7 @@ class Model:
     """
 
     parameters: torch.Tensor
+    edges: Sequence[float] | None
     frequencies: torch.Tensor | None
     magnitudes: Sequence[Magnitude]
     definition: str
@@ -59,6 +63,7 @@ class Model:
         if self.frequencies is not None:
             tensors["frequencies"] = self.frequencies
         document = {
+            "edges": None if self.edges is None else list(self.edges),
             "magnitudes": [asdict(m) for m in self.magnitudes],
             "definition": self.definition,
             "sizes": list(self.sizes),
@@ -123,7 +128,9 @@ def load(path: Path | str) -> Model:
             f"network that 'pinn' saved ({FORMAT!r})."
         )
     document = json.loads(header["document"])
-    magnitudes = [Magnitude(**m) for m in document.pop("magnitudes")]
+    document["magnitudes"] = [Magnitude(**m) for m in document["magnitudes"]]
     return Model(
-        tensors["parameters"], tensors.get("frequencies"), magnitudes, **document
+        parameters=tensors["parameters"],
+        frequencies=tensors.get("frequencies"),
+        **document,
     )

@@ -100,7 +100,7 @@ def test_damaged_and_foreign_files_are_refused(saved, tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match="cannot be read"):
             load(path)
-    path.write_bytes(whole.replace(b"pinnsuite pinn 1", b"pinnsuite pinn 0"))
+    path.write_bytes(whole.replace(b"pinnsuite pinn 2", b"pinnsuite pinn 0"))
     with pytest.raises(DataError, match="pinnsuite pinn 0"):
         load(path)
     with pytest.raises(DataError, match="cannot be read"):
