@@ -94,9 +94,10 @@ class PINN(TrainingOptions):
         of the equations that ignores them may be found.
     hard_conditions
         `auto` builds initial values, periodicity and Dirichlet values into the network
-        where they fit: values on sides of boxes, on lines that the domain lies on one
-        side of, on circles and spheres. `all` does so too where the domain goes on
-        beyond the end of a side, as at a re-entrant corner; the second derivatives of
+        where they fit: values on sides of boxes and, if they do not change in time, on
+        lines that the domain lies on one side of, on circles and spheres. `all` does so
+        too for those that do, and where the domain goes on beyond the end of a side, as
+        at a re-entrant corner; the second derivatives of
         the distance to such a piece grow towards its ends, and with smooth solutions
         the error was 5 to 25 times that of `off` (with the singular one of
         `l_shape_laplace`, 0.3 to 0.9 times). `off` leaves all to the loss.
@@ -115,8 +116,9 @@ class PINN(TrainingOptions):
         and its share of the budget: for long intervals and chaos. A number, or `auto`,
         which begins with an eighth of the time and halves or doubles it by the residual
         at fresh points. Stationary problems and measurements keep one. In 15 CPU s the
-        Lorenz system came to 2.5e-3 with 8, 4.8e-2 with `auto` and 1.0 with one; but
-        Burgers' equation to 0.21 with `auto` and 2.9e-3 with one, the default.
+        Lorenz system came to 2.5e-3 and 5.7e-2 with 8 (two runs), to 4.8e-2 and 1.8e-2
+        with `auto` and to 1.0 with one; but Burgers' equation to 0.21 with `auto` and
+        2.9e-3 with one, the default.
     start
         A file with a network of the same problem and size, saved as `model` of its
         solution, to train further from (best without Adam, which may first go astray);

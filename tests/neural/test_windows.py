@@ -190,8 +190,8 @@ def test_values_on_sides_hold_in_every_window():
 @pytest.mark.parametrize(
     ("domain", "mode", "free"),
     [
-        ("annulus", "auto", ()),
-        ("hole in a box", "auto", ("left", "top")),
+        ("annulus", "all", ()),
+        ("hole in a box", "all", ("left", "top")),
         ("L-shape", "all", ()),
     ],
 )
