@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["learned", "deepxde_documented", "deepxde_tuned", "ablation"]
+    "name", ["learned", "deepxde_documented", "deepxde_tuned", "ablation", "pinnacle"]
 )
 def test_every_solver_takes_its_problem(name):
     path = FOLDER / f"{name}.toml"
