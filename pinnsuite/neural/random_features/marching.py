@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Basis
-from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
 from pinnsuite.neural.random_features.elimination import Preconditioner
 from pinnsuite.neural.random_features.equations import (
     Equations,
@@ -41,9 +40,6 @@ TIGHT, IDLE = 0.3, 1e-3
 two are joined."""
 CONVERGED = 1e-2
 """Share of the tolerance that the last Gauss-Newton step may still change."""
-DAMPING = 1e-13
-"""Of factors that are used again: by smaller ones the round-off of a product would be
-taken for directions."""
 SLOW = 0.5
 """Ratio of two changes from which steps do not converge: old factors are dropped."""
 LINEAR_SHARE = 1e-3
@@ -250,14 +246,14 @@ def newton(
             if rows is None or is_over():
                 break
             if factors is None and is_chain and rows.is_wide:
-                factors = rows.alone(DAMPING)
+                factors = rows.alone(system.damping)
             if factors is not None:
                 added = rows.iterated(factors, LINEAR_SHARE)
             if added is None and is_chain and rows.is_wide:
                 break
             if added is None:
                 is_exact = True
-                added, found = rows.eliminated(DAMPING if is_chain else ROUND_OFF)
+                added, found = rows.eliminated(system.damping)
                 factors = found if is_chain else None
         if not np.isfinite(added).all():
             break

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.fft
 
 from pinnsuite.neural.random_features.basis import Basis
+from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
 from pinnsuite.neural.random_features.elimination import Joint, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
@@ -25,6 +26,11 @@ from pinnsuite.problem.jets import Jet
 EXTRAPOLATION = 2
 """Degree in time of the state that Gauss-Newton begins with in a window: frozen, it
 needed a step more."""
+CUT_DENSITY = 16
+"""How many times as dense points are tried on faces that the boundary cuts."""
+DAMPING = 1e-13
+"""Of factors that are used again: by smaller ones the round-off of a product would be
+taken for directions."""
 FAIR_SHARE = 1 / 8
 """Share of the volume below which a patch's error weighs less."""
 
@@ -139,24 +145,35 @@ class System:
         """Return the rows across interfaces, those that are alike together."""
         offset = 0 if self._times is None else 1
         domain = self._equations.problem.domain
-        face = self._points.face(self._points.face_count())
-        alike: dict[tuple[int, float, tuple[bool, ...]], list[Interface]] = {}
+        count = self._points.face_count()
+        whole, dense = self._points.face(count), self._points.face(CUT_DENSITY * count)
+
+        def inside(i: Interface, face: np.ndarray) -> np.ndarray:
+            if domain is None or domain.is_box:
+                return face
+            local = np.insert(face, i.axis + offset, 1.0, axis=1)
+            at = self._centres[i.lower] + self._halves[i.lower] * local
+            return face[domain.signed_distance(at[:, offset:]) <= 0]
+
+        alike: dict[tuple[int, float, bytes], list[Interface]] = {}
+        faces: dict[bytes, np.ndarray] = {}
         for i in self._partition.interfaces:
             column = i.axis + offset
             ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
-            inside = np.ones(len(face), dtype=bool)
-            if domain is not None and not domain.is_box:
-                local = np.insert(face, column, 1.0, axis=1)
-                at = self._centres[i.lower] + self._halves[i.lower] * local
-                inside = domain.signed_distance(at[:, offset:]) <= 0
-            if inside.any():
-                key = column, float(ratio), tuple(inside)
+            face = inside(i, whole)
+            if len(face) < len(whole):
+                # As many points on what the domain leaves of a face.
+                face = inside(i, dense)
+                face = face[:: max(1, len(face) // count)]
+            if len(face):
+                faces[face.tobytes()] = face
+                key = column, float(ratio), face.tobytes()
                 alike.setdefault(key, []).append(i)
         found = []
-        for (column, ratio, kept), interfaces in alike.items():
+        for (column, ratio, points), interfaces in alike.items():
             lower = np.array([i.lower for i in interfaces])
             upper = np.array([i.upper for i in interfaces])
-            tables = self._jump_tables(column, ratio, face[list(kept)])
+            tables = self._jump_tables(column, ratio, faces[points])
             for field, (left, right) in enumerate(tables):
                 if len(left):
                     found.append(Joint(lower, upper, left, right, field))
@@ -261,7 +278,12 @@ class System:
         rows, misfit = self.rows(old)
         if rows is None:
             return np.full(self.shape, np.nan), math.inf
-        return rows.old + rows.eliminated()[0], misfit
+        return rows.old + rows.eliminated(self.damping)[0], misfit
+
+    @property
+    def damping(self) -> float:
+        """The damping of eliminations: of several patches factors are used again."""
+        return DAMPING if self.shape[0] > 1 else ROUND_OFF
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -36,6 +36,8 @@ PATCH_SCALE = 3.0
 """Scale in each of several patches: they are made smaller instead."""
 MAX_STEPS = 20
 SHORTEST_STEP = 1e-2
+LINEAR_SHARE = 1e-3
+"""Share of what round-off left that a second step by the same factors may leave."""
 PAYING = 0.8
 """A full Gauss-Newton step that leaves more of the misfit is the last one."""
 THRESHOLDS = (0.1, 0.3, 0.6, 1.0)
@@ -245,9 +247,13 @@ def stationary(
     rows, _ = system.rows(None, state)
     if rows is None:
         return np.full(system.shape, np.nan)
-    coefficients, _ = rows.eliminated()
+    coefficients, known = rows.eliminated(system.damping)
     if not np.isfinite(coefficients).all():
         return coefficients
+    if system.is_linear and system.shape[0] > 1:
+        rows, _ = system.rows(coefficients)
+        added = None if rows is None else rows.iterated(known, LINEAR_SHARE)
+        return coefficients if added is None else coefficients + added
     new, misfit = system.solve(coefficients)
     if system.is_linear:
         # Once more for what round-off left.
