@@ -18,6 +18,7 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.system import System
+from pinnsuite.neural.snapshot import Stopwatch
 
 SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Scales that are tried alike along all coordinates, in one patch."""
@@ -157,17 +158,17 @@ def many_patches(
     start: State | None = None
     spent = 0.0
     while len(partition) * len(problem.fields) * basis.size <= max_unknowns:
-        before = remaining()
-        if before <= spent:
+        if remaining() <= spent:
             # It would not end in time.
             return
+        watch = Stopwatch()
         note = basis_note(features, (PATCH_SCALE,) * d, len(partition))
         found = level(equations, note, basis, partition, seed, remaining, start)
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
         shares = shares_of(equations, found, seed)
         finer = halved(partition, shares)
-        spent = (before - remaining()) * finer.work / partition.work
+        spent = watch.cpu_s * finer.work / partition.work
         partition = finer
 
 
