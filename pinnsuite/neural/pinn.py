@@ -131,6 +131,7 @@ class PINN(TrainingOptions):
         "heat_l_shape",
         "l_shape_laplace",
         "lid_driven_cavity",
+        "lorenz",
         "lotka_volterra",
         "plate_with_hole",
         "poisson_boltzmann_discs",

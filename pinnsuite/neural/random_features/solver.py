@@ -113,9 +113,18 @@ class RandomFeatures:
     tuned_on: ClassVar[tuple[str, ...]] = (
         "allen_cahn",
         "burgers",
+        "fitzhugh_nagumo",
+        "heat_long_time",
+        "heat_multiscale",
         "helmholtz",
         "kdv",
         "kovasznay",
+        "kuramoto_sivashinsky",
+        "lid_driven_cavity",
+        "nonlinear_schroedinger",
+        "poisson_discs",
+        "sine_gordon",
+        "van_der_pol",
     )
 
     tolerances: tuple[float, ...] | None = None
