@@ -58,6 +58,8 @@ digits, as this share says; so long as that is more than `FACTOR` times smaller.
 FACTOR = 3.0
 ONE_PATCH_SHARE = 0.3
 """Share of the first part of a budget for one patch, where many may follow."""
+IN_SIGHT = 10.0
+"""Times the acceptance: a solution that close is worth the rest of a budget."""
 PROJECTED, HOPELESS = 0.1, 2.0
 """Share of a march from which its end is foreseen, and how many times what is left of
 the budget it may seem to need before it is given up, where there is a solution."""
@@ -319,13 +321,13 @@ class _Run:
     def _remaining(self, share: float | None = None) -> float:
         """Return what is left of a share of the budget, by default of the one due.
 
-        The whole of it is, once a solution is accepted.
+        The whole of it is, once an accepted solution is in sight.
         """
         if self._budget is None:
             return math.inf
         if share is None:
-            is_accepted = self.share <= self._options.acceptance
-            share = 1.0 if is_accepted else self._options.first_share
+            in_sight = self.share <= IN_SIGHT * self._options.acceptance
+            share = 1.0 if in_sight else self._options.first_share
         return share * self._budget - self._watch.cpu_s
 
     def _in_one_patch(self) -> float:
@@ -444,9 +446,10 @@ class _Run:
             self._progress(min(share, 1.0), f"tolerance {tolerance:.0e}: {note}")
             spent = self._watch.cpu_s - began
             needed = spent / done * (1 - done) if done > PROJECTED else math.nan
-            if math.isinf(self.indicator) and needed <= self._remaining(1.0):
+            is_accepted = self.share <= self._options.acceptance
+            if not is_accepted and needed <= self._remaining(1.0):
                 return False
-            if math.isfinite(self.indicator) and needed > HOPELESS * self._remaining():
+            if is_accepted and needed > HOPELESS * self._remaining():
                 self.stop_reason = "the budget, which would not do"
                 return True
             return self._is_over()
