@@ -34,6 +34,8 @@ ORDER = 10.0
 """The residual of a window is taken to fall like its length to this power."""
 REST = 2
 """Windows after a rejection that are not longer than the one before."""
+LOST = 4
+"""Windows in a row whose steps do not converge until all patches are halved."""
 EASY = 0.05
 TIGHT, IDLE = 0.3, 1e-3
 """Shares of the tolerance above which a patch is halved ahead of need, and below which
@@ -97,7 +99,7 @@ def march(
     start = initial_state(equations)
     result = March()
     now, length = begin, FIRST_WINDOW * (end - begin)
-    order, failed, rest = ORDER, None, 0
+    order, failed, rest, lost = ORDER, None, 0, 0
     before: Steps | None = None
     while now < end - 1e-12 * (end - begin):
         # The last two windows share what is left: no sliver at the end.
@@ -125,7 +127,12 @@ def march(
             if span < SHORTEST_WINDOW * (end - begin):
                 return result, f"windows shorter than {span:.1e} at t = {now:.6g}"
             if not found.is_converged:
-                length = span / 2
+                length, lost = span / 2, lost + 1
+                if lost % LOST == 0 and partition.edges:
+                    # Not for want of time, then: patches that cannot hold the state.
+                    finer = partition.refined(range(len(partition)))
+                    if len(finer) <= max_patches:
+                        partition, before = finer, None
                 continue
             bad = np.flatnonzero(shares > 1.0)
             finer, is_long = _mended(system, coefficients, bad, partition)
@@ -145,7 +152,7 @@ def march(
             result.pieces.append(piece)
             result.worst = max(result.worst, indicator)
             start, now, before = piece.jets, window[1], found
-            order, failed = ORDER, None
+            order, failed, lost = ORDER, None, 0
             # In the plane a patch that is halved halves a row and a column.
             is_cheap = len(partition.edges) == 1
             tight = np.flatnonzero(shares > (TIGHT if is_cheap else 1.0))
