@@ -38,7 +38,8 @@ class AutoPINN:
     - with unknown coefficients in ordinary equations, a small network that follows the
       measurements closely; everything else, `pinn` as it is.
 
-    A result is accepted by its residual at fresh points only, never by a training loss:
+    A result is accepted by its residual at fresh points, of random features times the
+    error that such a residual was seen to make, and never by a training loss:
     where none is accepted, the best of them is returned as not reached. There is no
     tuning per problem. The record names each step and why the next one came.
 

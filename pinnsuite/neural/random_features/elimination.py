@@ -141,11 +141,8 @@ class Rows:
                     beside[p].append(wide)
         diagonal: list[np.ndarray] = []
         for own, more in zip(self.matrix, beside, strict=True):
-            (_,), factors = solve(
-                [(stacked := np.concatenate([own, *more]), np.zeros(len(stacked)))],
-                [],
-                damping,
-            )
+            stacked = np.concatenate([own, *more])
+            _, factors = solve([(stacked, np.zeros(len(stacked)))], [], damping)
             diagonal += factors.diagonal
         none = [np.zeros((n, 0))] * len(diagonal)
         return Preconditioner(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,8 +18,6 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.system import System
-
-logger = logging.getLogger(__name__)
 
 OUT_OF_TIME = "the budget"
 """Why a march stopped that was told to."""
@@ -60,14 +57,10 @@ class March:
         Accepted windows.
     worst
         Largest indicator of an accepted window, as a share of the tolerance.
-    rejected, steps
-        Windows given up, and Gauss-Newton steps in all.
     """
 
     pieces: list[Piece] = field(default_factory=list)
     worst: float = 0.0
-    rejected: int = 0
-    steps: int = 0
 
 
 def march(
@@ -109,7 +102,6 @@ def march(
         system = System(equations, basis, partition, window, start)
         found = newton(system, start, tolerance, before, is_over)
         coefficients = found.coefficients
-        result.steps += found.number
         indicator = math.inf
         if found.is_converged:
             shares = system.indicators(coefficients, start) / tolerance
@@ -122,7 +114,6 @@ def march(
             return result, OUT_OF_TIME
         old_partition = partition
         if not indicator <= 1.0:
-            result.rejected += 1
             rest = REST
             if span < SHORTEST_WINDOW * (end - begin):
                 return result, f"windows shorter than {span:.1e} at t = {now:.6g}"
@@ -153,9 +144,6 @@ def march(
             result.worst = max(result.worst, indicator)
             start, now, before = piece.jets, window[1], found
             order, failed, lost = ORDER, None, 0
-            # In the plane a patch that is halved halves a row and a column.
-            is_cheap = len(partition.edges) == 1
-            tight = np.flatnonzero(shares > (TIGHT if is_cheap else 1.0))
             # Never shorter after a success: what is left may not be due to the length.
             if rest:
                 rest -= 1
@@ -165,11 +153,14 @@ def march(
                 length = span * math.sqrt(GROWTH)
             else:
                 length = span
-            if len(tight):
-                finer, _ = _mended(system, coefficients, tight, partition)
-                partition = finer if len(finer) <= max_patches else partition
-            elif is_cheap:
-                partition = partition.coarsened(np.flatnonzero(shares < IDLE))
+            # In the plane a patch that is halved halves a row and a column: not ahead.
+            if len(partition.edges) == 1:
+                tight = np.flatnonzero(shares > TIGHT)
+                if len(tight):
+                    finer, _ = _mended(system, coefficients, tight, partition)
+                    partition = finer if len(finer) <= max_patches else partition
+                else:
+                    partition = partition.coarsened(np.flatnonzero(shares < IDLE))
         if partition is not old_partition:
             before = None
     return result, ""
@@ -199,8 +190,6 @@ class Steps:
     ----------
     coefficients
         The last ones, (patches, fields, functions).
-    number
-        Steps taken.
     is_converged
         The last step changed the fields little enough.
     factors
@@ -208,7 +197,6 @@ class Steps:
     """
 
     coefficients: np.ndarray
-    number: int
     is_converged: bool
     factors: Preconditioner | None
 
@@ -268,10 +256,10 @@ def newton(
         last, change = change, system.change(new, old) if step > 1 else math.inf
         old = new
         if change < enough or (is_exact and system.is_linear):
-            return Steps(old, step, is_converged=True, factors=factors)
+            return Steps(old, is_converged=True, factors=factors)
         if step > 2 and change > SLOW * last:
             if is_exact:
                 # At the level of round-off, or lost.
-                return Steps(old, step, change < max(enough, 1e-6), factors)
+                return Steps(old, change < max(enough, 1e-6), factors)
             factors = None
-    return Steps(old, step, change < max(enough, 1e-6), factors)
+    return Steps(old, change < max(enough, 1e-6), factors)

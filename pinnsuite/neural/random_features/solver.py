@@ -52,10 +52,9 @@ WIDE_TOLERANCES = (1e-2, 1e-3, 1e-5)
 ORDINARY_TOLERANCES = (1e-5, 1e-7, 1e-9)
 """Of ordinary equations: a march to a small tolerance costs as much as to a large one.
 """
-NEXT_TO = 0.5
-"""Where a tolerance cannot be reached, one is tried that is as far from the last, in
-digits, as this share says; so long as that is more than `FACTOR` times smaller."""
-FACTOR = 3.0
+LEAST_FACTOR = 3.0
+"""Where a tolerance cannot be reached, the geometric mean with the last is tried, so
+long as that is at least so many times smaller than the last."""
 ONE_PATCH_SHARE = 0.3
 """Share of the first part of a budget for one patch, where many may follow."""
 IN_SIGHT = 10.0
@@ -432,8 +431,8 @@ class _Run:
             if trouble == OUT_OF_TIME:
                 return
             self.stop_reason = trouble
-            between = reached * (tolerance / reached) ** NEXT_TO
-            if math.isinf(self.indicator) or between * FACTOR > reached:
+            between = math.sqrt(reached * tolerance)
+            if math.isinf(self.indicator) or between * LEAST_FACTOR > reached:
                 return
             ahead = [between]
 
