@@ -5,12 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 SINE, TANH = "sine", "tanh"
+RANK = 1e-10
+"""Share of the largest singular value below which directions are left out."""
+FINE = 2.5
+"""Points along an axis of the grid of orthogonality, for the root of a size."""
 KEPT_SIZE, MAX_KEPT = 1500, 100
 """Tables of at most so many numbers of local coordinates are kept, at most so many."""
+
+
+@runtime_checkable
+class Functions(Protocol):
+    """Functions of local coordinates, with all derivatives."""
+
+    @property
+    def size(self) -> int:
+        """The number of functions."""
+        ...
+
+    def tables(
+        self, local: np.ndarray, orders: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], np.ndarray]:
+        """Return derivatives at local coordinates (…, d): (…, size) for each order."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,3 +158,41 @@ def draw(number: int, scales: Sequence[float], activation: str, seed: int) -> Ba
         centres = generator.uniform(-1.1, 1.1, (number, d))
         biases = -(weights * centres).sum(1)
     return Basis(weights, biases, activation)
+
+
+@dataclass(frozen=True, eq=False)
+class Orthonormal:
+    """The span of random features in functions of which no two are nearly alike.
+
+    The functions `ψ = Tᵀ φ` are orthonormal on a grid of Chebyshev points in the box,
+    by a singular value decomposition; directions below `RANK` are left out. Features
+    are close to linearly dependent, these are not: normal equations can be used.
+    """
+
+    features: Basis
+    mixing: np.ndarray
+
+    @classmethod
+    def of(cls, features: Basis) -> Orthonormal:
+        """Return the orthonormal functions of features."""
+        d = features.weights.shape[1]
+        n = math.ceil(FINE * features.size ** (1 / d)) + 2
+        axis = np.cos(math.pi * (np.arange(n) + 0.5) / n)
+        grid = np.stack(np.meshgrid(*[axis] * d, indexing="ij"), -1).reshape(-1, d)
+        zero = (0,) * d
+        table = features.tables(grid, [zero])[zero]
+        _, singular, right = np.linalg.svd(table / math.sqrt(len(table)), False)
+        kept = singular > RANK * singular[0]
+        return cls(features, right[kept].T / singular[kept])
+
+    @property
+    def size(self) -> int:
+        """The number of functions."""
+        return int(self.mixing.shape[1])
+
+    def tables(
+        self, local: np.ndarray, orders: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], np.ndarray]:
+        """Return derivatives by the local coordinates, as `Basis.tables` does."""
+        tables = self.features.tables(local, orders)
+        return {a: t @ self.mixing for a, t in tables.items()}

@@ -39,8 +39,7 @@ class Factors:
     Attributes
     ----------
     diagonal, beside
-        For each block (n, n), upper triangular, and (n, columns of the next block; none
-        where blocks stand alone).
+        For each block (n, n), upper triangular, and (n, columns of the next block).
     """
 
     diagonal: Sequence[np.ndarray]

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse.linalg
 
+from pinnsuite.neural.random_features.block_cholesky import BlockCholesky
 from pinnsuite.neural.random_features.block_least_squares import (
     ROUND_OFF,
     Coupling,
@@ -21,10 +22,6 @@ from pinnsuite.neural.random_features.partition import Partition
 
 MAX_ITERATIONS = 25
 """LSQR steps with old factors before new ones are made: they cost about as much."""
-MAX_ITERATIONS_ALONE = 200
-"""LSQR steps with factors of patches that stand alone."""
-WIDE = 30.0
-"""How many times the operations of factors of patches alone an elimination may cost."""
 MAX_NORM = 5.0
 """Frobenius norm of `A R⁻¹` on what LSQR saw, by the root of its steps, from which its
 stopping rule says nothing: one where the factors are those of the rows."""
@@ -76,13 +73,8 @@ class Preconditioner:
         Numbers of patches, block by block.
     """
 
-    factors: Factors
+    factors: Factors | BlockCholesky
     groups: Sequence[Sequence[int]]
-
-    @property
-    def stand_alone(self) -> bool:
-        """Whether each patch has a block for itself, although they touch."""
-        return not any(b.size for b in self.factors.beside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,42 +104,40 @@ class Rows:
     def _jumps(self) -> list[np.ndarray]:
         return [j.jumps(self.old) for j in self.joints]
 
-    @property
-    def is_wide(self) -> bool:
-        """Whether fronts hold so many patches that an elimination is out of reach."""
-        patches, rows, n = self.matrix.shape
-        alone = patches * 2.6 * rows * n**2
-        return bool(8.0 * self.partition.work * n**3 > WIDE * alone)
+    def solved(self, known: Preconditioner) -> np.ndarray:
+        """Return the solution of the normal equations whose factors are known."""
+        right = np.einsum("prn,pr->pn", self.matrix, self.target)
+        right = right.reshape(self.old.shape)
+        for j, jump in zip(self.joints, self._jumps, strict=True):
+            np.subtract.at(right[:, j.field], j.lower, j.weight**2 * jump @ j.left)
+            np.add.at(right[:, j.field], j.upper, j.weight**2 * jump @ j.right)
+        parts = known.factors.solve_transposed([right[g].ravel() for g in known.groups])
+        return self._joined(known.factors.solve(parts), known)
 
-    def alone(self, damping: float = ROUND_OFF) -> Preconditioner:
-        """Return the factors of each patch with its sides of the joints.
+    def squared(self, damping: float) -> Preconditioner:
+        """Return the factors of the normal equations.
 
-        Of `AᵀA` they are the diagonal blocks, so LSQR with them is the conjugate
-        gradient method with a block Jacobi preconditioner, without its loss of digits.
-        In windows of time that are short, neighbours hardly matter.
+        Cheaper than an orthogonal elimination by far, and good for functions that are
+        not nearly dependent.
         """
-        _, fields, size = self.old.shape
+        patches, fields, size = self.old.shape
         n = fields * size
-        beside: list[list[np.ndarray]] = [[] for _ in self.matrix]
+        own = np.swapaxes(self.matrix, 1, 2) @ self.matrix
+        between: dict[tuple[int, int], np.ndarray] = {}
         for joint in self.joints:
-            columns = slice(joint.field * size, (joint.field + 1) * size)
-            for patches, block in (
-                (joint.lower, joint.left),
-                (joint.upper, joint.right),
-            ):
-                wide = np.zeros((len(block), n))
-                wide[:, columns] = joint.weight * block
-                for p in patches:
-                    beside[p].append(wide)
-        diagonal: list[np.ndarray] = []
-        for own, more in zip(self.matrix, beside, strict=True):
-            stacked = np.concatenate([own, *more])
-            _, factors = solve([(stacked, np.zeros(len(stacked)))], [], damping)
-            diagonal += factors.diagonal
-        none = [np.zeros((n, 0))] * len(diagonal)
-        return Preconditioner(
-            Factors(diagonal, none), [[p] for p in range(len(diagonal))]
-        )
+            those = slice(joint.field * size, (joint.field + 1) * size)
+            left, right = joint.weight * joint.left, joint.weight * joint.right
+            here, there, both = left.T @ left, right.T @ right, -left.T @ right
+            for a, b in zip(joint.lower.tolist(), joint.upper.tolist(), strict=True):
+                own[a, those, those] += here
+                own[b, those, those] += there
+                if a == b:
+                    own[a, those, those] += both + both.T
+                    continue
+                block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
+                block[those, those] += both if a < b else both.T
+        factors = BlockCholesky.of(own, between, damping)
+        return Preconditioner(factors, [[p] for p in range(patches)])
 
     def eliminated(
         self, damping: float = ROUND_OFF
@@ -214,12 +204,16 @@ class Rows:
             for a, b, jump in zip(joint.lower, joint.upper, jumps, strict=True):
                 yield int(a), int(b), joint, jump
 
-    def iterated(self, known: Preconditioner, tolerance: float) -> np.ndarray | None:
+    def iterated(
+        self,
+        known: Preconditioner,
+        tolerance: float,
+        max_iterations: int = MAX_ITERATIONS,
+    ) -> np.ndarray | None:
         """Return the solution by LSQR, with the factors of similar rows, or None.
 
         `tolerance` is the share of the misfit that may still be removed. None, if it is
-        not in `MAX_ITERATIONS`; of patches that stand alone, what
-        `MAX_ITERATIONS_ALONE` have reached.
+        not in `max_iterations`.
 
         Source: C. C. Paige, M. A. Saunders, ACM Transactions on Mathematical Software 8
         (1982) 43-71, DOI 10.1145/355984.355989.
@@ -266,10 +260,9 @@ class Rows:
             atol=tolerance,
             btol=0.0,
             conlim=0.0,
-            iter_lim=MAX_ITERATIONS_ALONE if known.stand_alone else MAX_ITERATIONS,
+            iter_lim=max_iterations,
         )
-        is_late = why == _TOO_MANY and not known.stand_alone
-        if is_late or norm > MAX_NORM * math.sqrt(1 + steps):
+        if why == _TOO_MANY or norm > MAX_NORM * math.sqrt(1 + steps):
             return None
         return self._joined(factors.solve(self._split(found, known)), known)
 

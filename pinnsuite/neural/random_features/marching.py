@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import Basis
+from pinnsuite.neural.random_features.basis import Functions
 from pinnsuite.neural.random_features.elimination import Preconditioner
 from pinnsuite.neural.random_features.equations import (
     Equations,
@@ -16,7 +16,7 @@ from pinnsuite.neural.random_features.equations import (
     initial_state,
 )
 from pinnsuite.neural.random_features.partition import Partition
-from pinnsuite.neural.random_features.piece import Piece
+from pinnsuite.neural.random_features.piece import Piece, StepPiece
 from pinnsuite.neural.random_features.system import System
 
 OUT_OF_TIME = "the budget"
@@ -44,7 +44,7 @@ SLOW = 0.5
 LINEAR_SHARE = 1e-3
 """Share of the misfit that a step by old factors may leave: the next one takes it."""
 SIMILAR = 0.3
-"""Ratio of spectral tails from which both are to blame: time and space, or two axes."""
+"""Ratio of spectral tails from which both time and space are to blame."""
 
 
 @dataclass
@@ -59,13 +59,13 @@ class March:
         Largest indicator of an accepted window, as a share of the tolerance.
     """
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Piece | StepPiece] = field(default_factory=list)
     worst: float = 0.0
 
 
 def march(
     equations: Equations,
-    basis: Basis,
+    basis: Functions,
     partition: Partition,
     tolerance: float,
     max_patches: int,
@@ -153,8 +153,7 @@ def march(
                 length = span * math.sqrt(GROWTH)
             else:
                 length = span
-            # In the plane a patch that is halved halves a row and a column: not ahead.
-            if len(partition.edges) == 1:
+            if partition.edges:
                 tight = np.flatnonzero(shares > TIGHT)
                 if len(tight):
                     finer, _ = _mended(system, coefficients, tight, partition)
@@ -171,14 +170,13 @@ def _mended(
 ) -> tuple[Partition, bool]:
     """Return a finer partition, and whether the window is too long.
 
-    Spectra that decay alike in time and in space ask for both, and so do axes.
+    Spectra that decay alike in time and in space ask for both.
     """
     tails = system.tails(coefficients, bad)
     in_time, in_space = tails[:, 0], tails[:, 1:].max(1, initial=0.0)
     is_wide = in_space >= in_time
     if partition.edges and is_wide.any():
-        along = tails[is_wide, 1:] >= SIMILAR * in_space[is_wide, None]
-        partition = partition.refined(bad[is_wide], along)
+        partition = partition.refined(bad[is_wide])
     return partition, bool((in_time >= SIMILAR * in_space).any())
 
 
@@ -240,12 +238,8 @@ def newton(
             rows, _ = system.rows(old, state)
             if rows is None or is_over():
                 break
-            if factors is None and is_chain and rows.is_wide:
-                factors = rows.alone(system.damping)
             if factors is not None:
                 added = rows.iterated(factors, LINEAR_SHARE)
-            if added is None and is_chain and rows.is_wide:
-                break
             if added is None:
                 is_exact = True
                 added, found = rows.eliminated(system.damping)

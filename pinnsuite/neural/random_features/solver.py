@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemErr
 from pinnsuite.neural.random_features import basis as functions
 from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, march
-from pinnsuite.neural.random_features.piece import Piece
+from pinnsuite.neural.random_features.piece import Piece, StepPiece
+from pinnsuite.neural.random_features.stepping import step_through
 from pinnsuite.neural.random_features.whole import (
     FEW_COORDINATES,
     Level,
@@ -47,7 +49,7 @@ BEYOND = 1e-2
 features are cheap."""
 MAX_PATCHES = 400
 TOLERANCES = (1e-3, 1e-5, 1e-7)
-WIDE_TOLERANCES = (1e-2, 1e-3, 1e-5)
+WIDE_TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-5)
 """Of evolution in the plane and in space."""
 ORDINARY_TOLERANCES = (1e-5, 1e-7, 1e-9)
 """Of ordinary equations: a march to a small tolerance costs as much as to a large one.
@@ -94,7 +96,7 @@ class RandomFeatures:
         Decreasing shares of error (see `System.indicators`) to reach one after the
         other; each that is reached is a snapshot, so that a budget may end between.
         None: 1e-3, 1e-5, 1e-7; for ordinary equations a hundred times less, for
-        evolution in the plane and in space from 1e-2 to 1e-5.
+        evolution in the plane and in space from 1e-1 to 1e-5.
     acceptance
         The largest share of error that counts as solved: the indicator at fresh points,
         times by how much more than its own indicator the solution before was off.
@@ -262,7 +264,7 @@ class _Run:
         self._progress, self._budget = progress, budget
         self._tolerances = options.tolerances or _tolerances(equations.problem)
         self._watch = Stopwatch()
-        self.pieces: Sequence[Piece] = ()
+        self.pieces: Sequence[Piece | StepPiece] = ()
         self.indicator = math.inf
         self.amplification = 1.0
         self.indicators: list[float] = []
@@ -353,7 +355,9 @@ class _Run:
             if self.share <= last:
                 return
 
-    def _keep(self, pieces: Sequence[Piece], indicator: float, note: str) -> None:
+    def _keep(
+        self, pieces: Sequence[Piece | StepPiece], indicator: float, note: str
+    ) -> None:
         self.indicators.append(indicator)
         if not indicator < self.indicator:
             return
@@ -384,21 +388,23 @@ class _Run:
     def _march(self) -> None:
         o, equations = self._options, self._equations
         problem = equations.problem
-        d = len(problem.coordinates)
         partition = whole(equations)
         if problem.domain is not None:
             count = FIRST_PATCHES.get(problem.dimension, 2)
             for _ in range(int(math.log2(count))):
                 partition = partition.refined(range(len(partition)))
-        scales = (
-            (PATCH_SCALE,)
-            if problem.domain is None
-            else (WINDOW_SCALE, *([PATCH_SCALE] * problem.dimension))
-        )
+        scales = (PATCH_SCALE,) * (problem.dimension or 1)
+        if problem.dimension == 1:
+            scales = (WINDOW_SCALE, *scales)
         basis = functions.draw(
-            o.features or PATCH_FEATURES[d], scales, o.activation, o.seed
+            o.features or PATCH_FEATURES[len(scales)], scales, o.activation, o.seed
         )
         limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
+        advance = functools.partial(march, equations, basis, partition)
+        if problem.dimension > 1:
+            # Windows would need features of three coordinates, and many more of them.
+            stable = functions.Orthonormal.of(basis)
+            advance = functools.partial(step_through, equations, stable, partition)
         ahead = list(self._tolerances)
         reached = 1.0
         while ahead:
@@ -407,10 +413,7 @@ class _Run:
                 reached = tolerance
                 continue
             done = len(self._tolerances) - len(ahead) - 1
-            result, trouble = march(
-                equations,
-                basis,
-                partition,
+            result, trouble = advance(
                 tolerance,
                 limit,
                 self._report(tolerance, done / len(self._tolerances)),
@@ -463,7 +466,7 @@ def _tolerances(problem: Problem) -> tuple[float, ...]:
     return WIDE_TOLERANCES if is_wide else TOLERANCES
 
 
-def evaluator(problem: Problem, pieces: Sequence[Piece]) -> Evaluator:
+def evaluator(problem: Problem, pieces: Sequence[Piece | StepPiece]) -> Evaluator:
     """Return the function from points to fields by name.
 
     A field that is fixed up to a constant (the hint `gauge`) gets the mean zero. After

@@ -10,24 +10,23 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from pinnsuite.neural.random_features.basis import Basis
+from pinnsuite.neural.random_features.basis import Functions
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
-from pinnsuite.neural.random_features.elimination import Joint, Rows
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
     Orders,
     State,
 )
-from pinnsuite.neural.random_features.partition import Interface, Partition
+from pinnsuite.neural.random_features.joints import joints
+from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
 from pinnsuite.problem.jets import Jet
 
 EXTRAPOLATION = 2
 """Degree in time of the state that Gauss-Newton begins with in a window: frozen, it
 needed a step more."""
-CUT_DENSITY = 16
-"""How many times as dense points are tried on faces that the boundary cuts."""
 DAMPING = 1e-13
 """Of factors that are used again: by smaller ones the round-off of a product would be
 taken for directions."""
@@ -56,7 +55,7 @@ class System:
     def __init__(
         self,
         equations: Equations,
-        basis: Basis,
+        basis: Functions,
         partition: Partition,
         times: tuple[float, float] | None,
         start: State | None,
@@ -75,7 +74,10 @@ class System:
         self._tables = self._tables_at(self._interior)
         self._boundary = self._boundary_sets(self._points.face_count())
         self._initial = self._initial_rows(start)
-        self._joints = self._joined()
+        offset = 0 if times is None else 1
+        self._joints = joints(
+            basis, self._points, equations.orders, offset, partition.interfaces
+        )
 
     @property
     def num_fields(self) -> int:
@@ -139,86 +141,6 @@ class System:
                 values = values.reshape(points.shape[:2])
                 values = values / self._rates(orders)[:, None]
                 found.append(_FixedRows(field, table, values, weights))
-        return found
-
-    def _joined(self) -> list[Joint]:
-        """Return the rows across interfaces, those that are alike together."""
-        offset = 0 if self._times is None else 1
-        domain = self._equations.problem.domain
-        count = self._points.face_count()
-        whole, dense = self._points.face(count), self._points.face(CUT_DENSITY * count)
-
-        def inside(i: Interface, face: np.ndarray) -> np.ndarray:
-            if domain is None or domain.is_box:
-                return face
-            local = np.insert(face, i.axis + offset, 1.0, axis=1)
-            at = self._centres[i.lower] + self._halves[i.lower] * local
-            return face[domain.signed_distance(at[:, offset:]) <= 0]
-
-        alike: dict[tuple[int, float, bytes], list[Interface]] = {}
-        faces: dict[bytes, np.ndarray] = {}
-        for i in self._partition.interfaces:
-            column = i.axis + offset
-            ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
-            face = inside(i, whole)
-            if len(face) < len(whole):
-                # As many points on what the domain leaves of a face.
-                face = inside(i, dense)
-                face = face[:: max(1, len(face) // count)]
-            if len(face):
-                faces[face.tobytes()] = face
-                key = column, float(ratio), face.tobytes()
-                alike.setdefault(key, []).append(i)
-        found = []
-        for (column, ratio, points), interfaces in alike.items():
-            lower = np.array([i.lower for i in interfaces])
-            upper = np.array([i.upper for i in interfaces])
-            tables = self._jump_tables(column, ratio, faces[points])
-            for field, (left, right) in enumerate(tables):
-                if len(left):
-                    found.append(Joint(lower, upper, left, right, field))
-        return found
-
-    def _jump_tables(
-        self, column: int, ratio: float, face: np.ndarray
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return for each field the derivatives across a face from both sides.
-
-        Orders 0 to m - 1 for an equation of order m, in the lower patch's coordinate.
-        """
-        d = self._centres.shape[1]
-        before = np.insert(face, column, 1.0, axis=1)
-        after = np.insert(face, column, -1.0, axis=1)
-        found = []
-        for highest in self._equations.orders[column]:
-            along = [
-                tuple(k if c == column else 0 for c in range(d)) for k in range(highest)
-            ]
-            left, right = (self._basis.tables(x, along) for x in (before, after))
-            scale = [
-                1.0 / (np.sqrt(np.mean(left[a] ** 2) * self._basis.size) or 1.0)
-                for a in along
-            ]
-            empty = np.zeros((0, self._basis.size))
-            found.append(
-                (
-                    np.concatenate(
-                        [
-                            empty,
-                            *(s * left[a] for s, a in zip(scale, along, strict=True)),
-                        ]
-                    ),
-                    np.concatenate(
-                        [
-                            empty,
-                            *(
-                                s * right[a] * ratio ** -sum(a)
-                                for s, a in zip(scale, along, strict=True)
-                            ),
-                        ]
-                    ),
-                )
-            )
         return found
 
     def state_of(self, coefficients: np.ndarray) -> list[np.ndarray]:

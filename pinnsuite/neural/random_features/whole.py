@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import Basis, draw
+from pinnsuite.neural.random_features.basis import Functions, draw
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -210,7 +210,7 @@ def basis_note(number: int, scales: tuple[float, ...], patches: int) -> str:
 def level(
     equations: Equations,
     note: str,
-    basis: Basis,
+    basis: Functions,
     partition: Partition,
     seed: int,
     remaining: Callable[[], float],

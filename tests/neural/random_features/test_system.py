@@ -240,26 +240,3 @@ def test_factors_of_entirely_other_rows_are_refused():
         factors.groups,
     )
     assert rows.iterated(poor, 1e-9) is None
-
-
-def test_patches_alone_precondition_the_rows_of_a_short_window():
-    problem, _ = periodic()
-    equations = Equations.of(problem)
-    partition = whole(equations).refined([0]).refined([0, 1])
-    basis = draw(60, (1.0, 3.0), SINE, 0)
-    start = initial_state(equations)
-    system = System(equations, basis, partition, (0.0, 0.02), start)
-    rows, _ = system.rows(None, system.state_from(start))
-    exact, _ = rows.eliminated(1e-13)
-    found = rows.iterated(rows.alone(1e-13), 1e-8)
-    assert found is not None
-    size = np.sqrt(np.mean(system.state_of(exact)[0] ** 2))
-    apart = system.state_of(found)[0] - system.state_of(exact)[0]
-    assert np.sqrt(np.mean(apart**2)) < 1e-5 * size
-
-
-def test_four_patches_of_an_interval_are_eliminated_as_a_chain():
-    problem, _ = periodic()
-    system, *_ = solved(problem, 40, 4)
-    rows, _ = system.rows()
-    assert not rows.is_wide

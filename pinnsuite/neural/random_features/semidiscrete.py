@@ -1,0 +1,461 @@
+"""Equations and conditions at one instant, on patches of space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pinnsuite.neural.random_features.basis import Orthonormal
+from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.equations import (
+    Equations,
+    Expression,
+    Orders,
+    State,
+)
+from pinnsuite.neural.random_features.joints import joints
+from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.neural.random_features.system import FAIR_SHARE, decay
+from pinnsuite.neural.sampling import interior
+from pinnsuite.problem.jets import Jet, jacobian
+
+MEAN_POINTS = 1 << 14
+DAMPING = 1e-13
+"""Share of the diagonal of normal equations that is added to it."""
+
+Derivatives = Sequence[np.ndarray]
+"""Coefficients of the fields and of their derivatives in time, one array
+(patches, fields, functions) an order."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """Points where expressions hold, and the tables of the functions there.
+
+    Attributes
+    ----------
+    points
+        Coordinates of space, and the components of the normal if it has any: each
+        (patches, n) inside, (n,) on a boundary.
+    tables
+        By derivatives in space: (1 or patches, n, functions), or (n, functions).
+    owner
+        The patch of each point of a boundary; None inside.
+    """
+
+    points: list[np.ndarray]
+    tables: dict[Orders, np.ndarray]
+    expressions: Sequence[Expression]
+    owner: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """The rows at a state, and what divides each of them.
+
+    Attributes
+    ----------
+    matrix
+        Shape (patches, rows, unknowns).
+    weights
+        Of each residual, in the order of `Semidiscrete.residuals`.
+    """
+
+    matrix: np.ndarray
+    weights: list[np.ndarray]
+
+
+class Semidiscrete:
+    """Equations in space for coefficients that depend on time (method of lines).
+
+    With features φ_j of space in each patch, `u(t, x) = Σ c_j(t) φ_j(x)`, so that the
+    derivatives of u in time are those of the coefficients, and the equations at
+    collocation points one system of least squares at each instant.
+
+    Parameters
+    ----------
+    equations
+        Compiled.
+    basis, partition
+        Of space.
+    oversampling
+        Collocation points in a patch for each function of the basis.
+    seed
+        Of scattered points.
+    """
+
+    def __init__(
+        self,
+        equations: Equations,
+        basis: Orthonormal,
+        partition: Partition,
+        *,
+        oversampling: float = 2.0,
+        seed: int = 0,
+    ) -> None:
+        self.equations, self.basis, self.partition = equations, basis, partition
+        self._seed = seed
+        number = math.ceil(oversampling * basis.size)
+        self._points = PatchPoints(equations.problem, partition, None, number, seed)
+        self._inside = self._interior(number, seed)
+        count = self._points.face_count()
+        self._boundary = self._boundary_sets(count)
+        self._joints = joints(
+            basis, self._points, equations.orders[1:], 0, partition.interfaces
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of coefficients: patches, fields, functions."""
+        fields = len(self.equations.problem.fields)
+        return len(self.partition), fields, self.basis.size
+
+    @cached_property
+    def order(self) -> int:
+        """The highest derivative in time."""
+        return max(self.equations.orders[0])
+
+    @cached_property
+    def evolves(self) -> np.ndarray:
+        """Whether the equations hold a field's derivative in time: (fields,)."""
+        return np.array(self.equations.orders[0]) > 0
+
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether the rows are the same at all times and states."""
+        if not self.equations.is_linear:
+            return False
+        time = self.equations.problem.coordinates[0]
+        every = [*self.equations.interior, *(e for _, e in self.equations.boundary)]
+        return not any(
+            slope.has(time) for e in every for slope in jacobian(e.lowered)[0]
+        )
+
+    def _interior(self, number: int, seed: int) -> _Set:
+        local = self._points.inside(number, seed)
+        points = self._points.centres[:, None] + self._points.halves[:, None] * local
+        expressions = self.equations.interior
+        zero = (0,) * local.shape[-1]
+        orders = dict.fromkeys(j.orders[1:] for e in expressions for j in e.jets)
+        return _Set(
+            [points[..., k] for k in range(points.shape[2])],
+            self.basis.tables(local, [zero, *(a for a in orders if a != zero)]),
+            expressions,
+            None,
+        )
+
+    def _boundary_sets(self, count: int) -> list[_Set]:
+        found = []
+        for name in dict.fromkeys(name for name, _ in self.equations.boundary):
+            expressions = [e for n, e in self.equations.boundary if n == name]
+            points, normals = self._points.boundary(name, count)
+            owner = self.partition.locate(self._points.inwards(points, normals))
+            local = (points - self._points.centres[owner]) / self._points.halves[owner]
+            orders = dict.fromkeys(j.orders[1:] for e in expressions for j in e.jets)
+            found.append(
+                _Set(
+                    [*points.T, *normals.T],
+                    self.basis.tables(local, list(orders)),
+                    expressions,
+                    owner,
+                )
+            )
+        return found
+
+    def _rates(self, a_set: _Set, orders: Orders) -> np.ndarray:
+        """Return what turns local derivatives into derivatives, for each point."""
+        rates: np.ndarray = np.prod(self._points.halves ** -np.array(orders), axis=1)
+        return rates[:, None] if a_set.owner is None else rates[a_set.owner]
+
+    def _state(self, a_set: _Set, c: Derivatives) -> dict[Jet, np.ndarray]:
+        """Return the jets at the points of a set."""
+        found = {}
+        for j in dict.fromkeys(j for e in a_set.expressions for j in e.jets):
+            table = a_set.tables[j.orders[1:]]
+            own = c[j.orders[0]][:, j.field]
+            if a_set.owner is None:
+                values = times_table(table, own)
+            else:
+                values = np.einsum("nm,nm->n", table, own[a_set.owner])
+            found[j] = self._rates(a_set, j.orders[1:]) * values
+        return found
+
+    def _evaluated(
+        self, a_set: _Set, time: float, c: Derivatives
+    ) -> list[tuple[np.ndarray, list[Any], dict[Jet, np.ndarray]]]:
+        """Return residual, slopes and jets of each expression of a set."""
+        state = self._state(a_set, c)
+        now = np.full_like(a_set.points[0], time)
+        found = []
+        for e in a_set.expressions:
+            arguments = [now, *a_set.points]
+            if not e.has_normals:
+                arguments = arguments[: 1 + len(self.equations.problem.space)]
+            residual, *slopes = e.function(*arguments, *(state[j] for j in e.jets))
+            residual = np.broadcast_to(residual, now.shape).astype(float)
+            found.append((residual, slopes, state))
+        return found
+
+    def linearised(self, time: float, c: Derivatives, rate: float) -> Linearised:
+        """Return the rows of what is added to the coefficients.
+
+        A derivative in time of order m gains `rateᵐ` times as much.
+        """
+        _, fields, size = self.shape
+        blocks, weights = [], []
+        for a_set in [self._inside, *self._boundary]:
+            for e, (residual, slopes, _) in zip(
+                a_set.expressions, self._evaluated(a_set, time, c), strict=True
+            ):
+                matrix = np.zeros((*residual.shape, fields, size))
+                for jet, slope in zip(e.jets, slopes, strict=True):
+                    if np.ndim(slope) == 0 and slope == 0:
+                        continue
+                    factor = slope * rate ** jet.orders[0]
+                    factor = factor * self._rates(a_set, jet.orders[1:])
+                    factor = np.broadcast_to(factor, residual.shape)
+                    matrix[..., jet.field, :] += (
+                        factor[..., None] * a_set.tables[jet.orders[1:]]
+                    )
+                matrix = matrix.reshape(*residual.shape, -1)
+                if a_set.owner is None:
+                    norm = np.sqrt(np.mean(matrix**2, axis=(1, 2)) * size * fields)
+                    norm = (norm * math.sqrt(matrix.shape[1]))[:, None]
+                else:
+                    norm = np.sqrt(np.mean(matrix**2, axis=1) * size * fields)
+                    norm = norm * np.sqrt(np.bincount(a_set.owner)[a_set.owner])
+                weight = 1.0 / np.where(norm > 0, norm, 1.0)
+                weights.append(weight)
+                blocks.append(weight[..., None] * matrix)
+        rows = self._stacked(blocks)
+        return Linearised(rows, weights)
+
+    def target(self, time: float, c: Derivatives, rows: Linearised) -> np.ndarray:
+        """Return the right-hand sides of rows at a state: (patches, rows)."""
+        blocks = []
+        weights = iter(rows.weights)
+        for a_set in [self._inside, *self._boundary]:
+            for residual, _, _ in self._evaluated(a_set, time, c):
+                blocks.append(-next(weights) * residual)
+        return self._stacked(blocks)
+
+    def _stacked(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        """Return blocks of rows patch by patch, filled up with rows of zeros."""
+        patches = len(self.partition)
+        many = len(self._inside.expressions)
+        inside = np.concatenate(blocks[:many], axis=1)
+        if len(blocks) == many:
+            return inside
+        owner, place, counts = self._places
+        outside = np.zeros((patches, counts, *inside.shape[2:]))
+        outside[owner, place] = np.concatenate(blocks[many:])
+        return np.concatenate([inside, outside], axis=1)
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return patch and place of each row of the boundary, and places at most."""
+        owners = []
+        for a_set in self._boundary:
+            assert a_set.owner is not None
+            owners += [a_set.owner] * len(a_set.expressions)
+        owner = np.concatenate(owners)
+        order = np.argsort(owner, kind="stable")
+        counts = np.bincount(owner, minlength=len(self.partition))
+        place = np.empty(len(owner), dtype=int)
+        starts = np.cumsum(counts) - counts
+        place[order] = np.arange(len(owner)) - np.repeat(starts, counts)
+        return owner, place, int(counts.max())
+
+    def factors(self, rows: Linearised) -> Preconditioner:
+        """Return the factors of rows."""
+        none = np.zeros(rows.matrix.shape[:2])
+        return self.rows(rows, none, np.zeros(self.shape)).squared(DAMPING)
+
+    def rows(self, linearised: Linearised, target: np.ndarray, old: np.ndarray) -> Rows:
+        """Return the system for what is added to `old`."""
+        return Rows(linearised.matrix, target, old, self.partition, self._joints)
+
+    def projected(self, state: State, order: int) -> np.ndarray:
+        """Return the coefficients that fit a state's derivative in time of an order."""
+        zero = tuple(0 for _ in self.equations.problem.space)
+        table = self._inside.tables[zero]
+        patches, fields, size = self.shape
+        count = table.shape[1]
+        points = np.stack(self._inside.points, axis=-1).reshape(-1, len(zero))
+        start = self.equations.problem.time.start  # type: ignore[union-attr]
+        points = np.insert(points, 0, start, axis=1)
+        jets = [Jet(f, (order, *zero)) for f in range(fields)]
+        weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
+        matrix = np.broadcast_to(weight * table, (patches, count, size))
+        found = np.zeros(self.shape)
+        for f, values in enumerate(state(points, jets)):
+            joints = [replace(j, field=0) for j in self._joints if j.field == f]
+            target = weight * values.reshape(patches, count)
+            old = np.zeros((patches, 1, size))
+            rows = Rows(matrix, target, old, self.partition, joints)
+            found[:, f] = rows.solved(rows.squared(DAMPING))[:, 0]
+        return found
+
+    def misfits(self, state: State, order: int, c: np.ndarray) -> np.ndarray:
+        """Return how far a derivative in time is from a state's: (patches,)."""
+        (inside, _), zero = self._fresh, tuple(0 for _ in self.equations.problem.space)
+        points = np.stack(inside.points, axis=-1)
+        flat = points.reshape(-1, points.shape[2])
+        start = self.equations.problem.time.start  # type: ignore[union-attr]
+        jets = [Jet(f, (order, *zero)) for f in range(c.shape[1])]
+        worst: np.ndarray = np.zeros(len(c))
+        for f, values in enumerate(state(np.insert(flat, 0, start, axis=1), jets)):
+            gap = times_table(inside.tables[zero], c[:, f])
+            gap = gap - values.reshape(gap.shape)
+            size = math.sqrt(np.mean(values**2)) or 1.0
+            worst = np.maximum(worst, np.sqrt(np.mean(gap**2, axis=1)) / size)
+        weighted: np.ndarray = worst * np.sqrt(
+            np.minimum(1.0, self._share / FAIR_SHARE)
+        )
+        return weighted
+
+    def gauged(self, c: np.ndarray) -> np.ndarray:
+        """Return coefficients of which the field `gauge` has the mean zero in space.
+
+        It is fixed up to a constant, at each time another one.
+        """
+        name = self.equations.problem.hints.get("gauge")
+        if name is None:
+            return c
+        f = self.equations.problem.field_names.index(name)
+        means, constant = self._means
+        found: np.ndarray = c.copy()
+        found[:, f] -= np.sum(means * c[:, f]) * constant
+        return found
+
+    @cached_property
+    def _means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return each function's part of a mean in space, and the coefficients of 1."""
+        space = interior(self.equations.problem, MEAN_POINTS, seed=0)[:, 1:]
+        owner = self.partition.locate(space)
+        local = (space - self._points.centres[owner]) / self._points.halves[owner]
+        zero = (0,) * space.shape[1]
+        table = self.basis.tables(local, [zero])[zero]
+        means = np.zeros((len(self.partition), self.basis.size))
+        np.add.at(means, owner, table / len(table))
+        inside = self.basis.tables(tensor([12] * space.shape[1]), [zero])[zero]
+        constant, *_ = np.linalg.lstsq(inside, np.ones(len(inside)))
+        return means, constant
+
+    def sizes(self, c: np.ndarray) -> np.ndarray:
+        """Return the root mean square of each field: (fields,)."""
+        zero = tuple(0 for _ in self.equations.problem.space)
+        table = self._inside.tables[zero]
+        return np.array(
+            [
+                math.sqrt(
+                    self._share @ np.mean(times_table(table, c[:, f]) ** 2, axis=1)
+                )
+                for f in range(c.shape[1])
+            ]
+        )
+
+    @property
+    def _share(self) -> np.ndarray:
+        """The share of the volume that each patch is: (patches,)."""
+        volume = np.prod(self._points.halves, axis=1)
+        share: np.ndarray = volume / volume.sum()
+        return share
+
+    @cached_property
+    def _fresh(self) -> tuple[_Set, list[_Set]]:
+        number = math.ceil(1.5 * self.basis.size)
+        return self._interior(number, self._seed + 101), self._boundary_sets(
+            self._points.face_count() + 3
+        )
+
+    def indicators(
+        self, time: float, c: Derivatives, horizon: float, sizes: np.ndarray
+    ) -> np.ndarray:
+        """Return the largest share of error that a patch shows: (patches,).
+
+        Of the residual at fresh points, relative to its terms or to the change that it
+        makes during `horizon`, if that is less; of the conditions at fresh points, and
+        of the jumps at interfaces. `sizes` are those of the fields.
+        """
+        inside, boundary = self._fresh
+        share = np.sqrt(np.minimum(1.0, self._share / FAIR_SHARE))
+        worst = np.zeros(len(self.partition))
+        for e, (residual, slopes, state) in zip(
+            inside.expressions, self._evaluated(inside, time, c), strict=True
+        ):
+            cost = self._cost(e, slopes, state, sizes, horizon)
+            gap = np.sqrt(np.mean(residual**2, axis=1))
+            worst = np.maximum(worst, cost * share * gap)
+        natural = np.ptp(self.partition.boxes, axis=(0, 2))
+        for a_set in boundary:
+            assert a_set.owner is not None
+            for e, (residual, slopes, _) in zip(
+                a_set.expressions, self._evaluated(a_set, time, c), strict=True
+            ):
+                scale = max(
+                    float(np.mean(np.abs(slope)))
+                    * sizes[jet.field]
+                    * math.prod((2 / natural) ** np.array(jet.orders[1:]))
+                    for jet, slope in zip(e.jets, slopes, strict=True)
+                )
+                square = np.bincount(a_set.owner, residual**2, minlength=len(worst))
+                number = np.bincount(a_set.owner, minlength=len(worst))
+                gap = np.sqrt(square / np.maximum(number, 1)) / (scale or 1.0)
+                worst = np.maximum(worst, share * gap)
+        for j in self._joints:
+            jump = np.sqrt(np.mean(j.jumps(c[0]) ** 2, axis=1)) / sizes[j.field]
+            np.maximum.at(worst, j.lower, jump)
+            np.maximum.at(worst, j.upper, jump)
+        return worst
+
+    def _cost(
+        self,
+        expression: Expression,
+        slopes: Sequence[Any],
+        state: dict[Jet, np.ndarray],
+        sizes: np.ndarray,
+        horizon: float,
+    ) -> float:
+        """Return the share of error that a residual of one may make."""
+        terms: Any = 0.0
+        costs = []
+        highest = max(j.orders[0] for j in expression.jets)
+        for jet, slope in zip(expression.jets, slopes, strict=True):
+            terms = terms + np.abs(slope * state[jet])
+            if highest and jet.orders[0] == highest:
+                factor = math.sqrt(np.mean(np.square(slope))) * math.prod(
+                    np.max(self._points.halves, axis=0) ** -np.array(jet.orders[1:])
+                )
+                if factor:
+                    costs.append(horizon**highest / (factor * sizes[jet.field]))
+        size = math.sqrt(self._share @ np.mean(terms**2, axis=1)) or 1.0
+        return float(min(1.0 / size, *costs, math.inf))
+
+    def tails(self, c: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Return how slowly spectra decay along each axis of space: (patches, d)."""
+        d = len(self.equations.problem.space)
+        n = 12
+        zero = (0,) * d
+        table = self.basis.tables(tensor([n] * d), [zero])[zero]
+        found = np.zeros((len(patches), d))
+        for f in range(c.shape[1]):
+            values = (c[patches, f] @ table.T).reshape(-1, *[n] * d)
+            found = np.maximum(found, decay(values))
+        return found
+
+
+def times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Return table (1 or patches, n, m) times coefficients (patches, m)."""
+    product: np.ndarray = (
+        coefficients @ table[0].T
+        if len(table) == 1
+        else (table @ coefficients[..., None])[..., 0]
+    )
+    return product
