@@ -132,7 +132,7 @@ class Partition:
         """Return the number of the patch of each point (n, d): (n,).
 
         A point beyond the edges counts to the nearest cell; where that lies outside of
-        the domain, to the patch with the nearest centre.
+        the domain, to the nearest patch: one on the boundary to a patch it touches.
         """
         if not self.edges:
             return np.zeros(len(points), dtype=int)
@@ -143,8 +143,9 @@ class Partition:
         found = np.asarray(self.numbers[index])
         lost = found < 0
         if lost.any():
-            centres = self.boxes.mean(2)
-            away = np.linalg.norm(points[lost][:, None] - centres, axis=2)
+            outside = points[lost][:, None]
+            nearest = np.clip(outside, self.boxes[..., 0], self.boxes[..., 1])
+            away = np.linalg.norm(outside - nearest, axis=2)
             found = found.copy()
             found[lost] = away.argmin(1)
         return found

@@ -118,23 +118,29 @@ class PatchPoints:
         return np.column_stack([t, space]), normals
 
     def _box_side(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points of one side of a box: the same on every patch along it."""
+        """Return the points of all sides of a box that bear a name.
+
+        On a side they are the same on every patch along it.
+        """
         problem = self.problem
         offset = 0 if self.times is None else 1
+        face = self.face(count)
+        found, outward = [], []
         for axis, x in enumerate(problem.space):
-            sides = problem.domain.sides(x)  # type: ignore[union-attr]
-            if name not in sides:
-                continue
-            end = sides.index(name)
             numbers = np.moveaxis(self.partition.numbers, axis, 0)
-            patches = numbers[-end].ravel()
-            face = self.face(count)
-            local = np.insert(face, axis + offset, 2.0 * end - 1.0, axis=1)
-            points = self.centres[patches, None] + self.halves[patches, None] * local
-            normals = np.zeros((points.shape[0] * points.shape[1], len(problem.space)))
-            normals[:, axis] = 2.0 * end - 1.0
-            return points.reshape(-1, points.shape[2]), normals
-        raise AssertionError(name)
+            for end, side in enumerate(problem.domain.sides(x)):  # type: ignore[union-attr]
+                if side != name:
+                    continue
+                patches = numbers[-end].ravel()
+                local = np.insert(face, axis + offset, 2.0 * end - 1.0, axis=1)
+                points = (
+                    self.centres[patches, None] + self.halves[patches, None] * local
+                )
+                normals = np.zeros((*points.shape[:2], len(problem.space)))
+                normals[..., axis] = 2.0 * end - 1.0
+                found.append(points.reshape(-1, points.shape[2]))
+                outward.append(normals.reshape(-1, len(problem.space)))
+        return np.concatenate(found), np.concatenate(outward)
 
     def inwards(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Return points in space a little inside of those on a boundary."""

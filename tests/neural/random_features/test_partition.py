@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinnsuite.neural.random_features.partition import Partition
-from pinnsuite.problem import Box, Disk, coordinates
+from pinnsuite.problem import Box, Disk, Polygon, coordinates
 
 x, y = coordinates("x y")
 
@@ -125,12 +125,22 @@ def test_patches_around_a_hole_touch_by_neighbouring_fronts_only():
         assert abs(place[i.lower] - place[i.upper]) <= 1
 
 
-def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_centre():
+def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_patch():
     partition = holed()
-    centres = partition.boxes.mean(2)
-    point = np.array([[2.05, 2.3]])
-    nearest = np.linalg.norm(centres - point, axis=1).argmin()
-    assert partition.locate(point)[0] == nearest
+    point = np.array([2.05, 2.3])
+    low, high = partition.boxes[..., 0], partition.boxes[..., 1]
+    away = np.linalg.norm(np.clip(point, low, high) - point, axis=1)
+    assert away[partition.locate(point[None])[0]] == away.min()
+
+
+def test_a_point_on_the_boundary_beside_a_cell_left_out_belongs_to_a_patch_it_touches():
+    corners = [(0, 0), (1, 0), (1, 1), (-1, 1), (-1, -1), (0, -1)]
+    l_shape = Polygon(x, y, corners, ["wall"] * 6)
+    edges = np.array([-1.0, -0.5, 0.0, 1.0]), np.array([-1.0, 0.0, 0.5, 1.0])
+    partition = Partition(edges, l_shape)
+    side = np.column_stack([np.zeros(9), np.linspace(-0.9, -0.1, 9)])
+    low, high = partition.boxes[partition.locate(side)].transpose(2, 0, 1)
+    assert ((low <= side) & (side <= high)).all()
 
 
 def test_ordinary_equations_have_one_patch_without_space():
