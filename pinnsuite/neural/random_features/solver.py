@@ -307,12 +307,7 @@ class _Run:
         is_evolution = bool(problem.conditions_of(Initial))
         last = self._tolerances[-1]
         d = len(problem.coordinates)
-        is_smooth = not equations.fluxes
-        if (
-            is_smooth
-            and problem.domain is not None
-            and (equations.is_linear or not is_evolution)
-        ):
+        if (equations.is_linear or not is_evolution) and problem.domain is not None:
             limit = min(o.max_unknowns, 3000)
             self._climb(
                 one_patch(equations, o.activation, o.seed, limit, self._in_one_patch),

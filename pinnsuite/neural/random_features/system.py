@@ -541,7 +541,6 @@ class System:
             values = [state[j] for j in e.jets]
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
-            residual = residual * self._near_corners(points, self._halves[:, None])
             cost = self._cost(e, slopes, state)
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
@@ -670,16 +669,22 @@ class System:
         return found
 
     def _jumps(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the jumps at interfaces relative to the fields: (patches,)."""
+        """Return the jumps at interfaces relative to the fields: (patches,).
+
+        Where coefficients jump they are what is wrong: values are joined loosely there,
+        compared with fluxes, and the residual inside is small.
+        """
         worst = np.zeros(len(self._centres))
         sizes = self._sizes(coefficients)
+        share = np.sqrt(np.minimum(1.0, self._share / FAIR_SHARE))
         for j in self._joints:
             # Rows are of unit norm for coefficients of order one.
-            share = (
-                np.sqrt(np.mean(j.jumps(coefficients) ** 2, axis=1)) / sizes[j.field]
-            )
-            np.maximum.at(worst, j.lower, share)
-            np.maximum.at(worst, j.upper, share)
+            gap = np.sqrt(np.mean(j.jumps(coefficients) ** 2, axis=1)) / sizes[j.field]
+            for patches in (j.lower, j.upper):
+                weight: Any = 1.0
+                if j.field in self._flux_weights:
+                    weight = share[patches] * math.sqrt(self._basis.size)
+                np.maximum.at(worst, patches, weight * gap)
         return worst
 
     def tails(self, coefficients: np.ndarray, patches: np.ndarray) -> np.ndarray:

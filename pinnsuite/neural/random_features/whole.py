@@ -78,11 +78,12 @@ def one_patch(
 ) -> Iterator[Level]:
     """Yield ever better solutions on one patch: scales first, then more features.
 
+    Where coefficients jump it is one patch a layer, if that is within `max_unknowns`.
     The scales of the features are chosen by the residual at fresh points: alike along
     all coordinates first, then one by one. More features follow while they pay.
     """
-    partition = whole(equations)
-    fields = len(equations.problem.fields)
+    partition = layers(equations)
+    each = len(partition) * len(equations.problem.fields)
     d = len(equations.problem.coordinates)
     number = FIRST_FEATURES if d <= FEW_COORDINATES else 2 * FIRST_FEATURES
     best: Level | None = None
@@ -92,8 +93,11 @@ def one_patch(
         scales: tuple[float, ...], number: int, guess: State | None = None
     ) -> Level:
         basis = draw(number, scales, activation, seed)
-        note = basis_note(number, scales, 1)
+        note = basis_note(number, scales, len(partition))
         return level(equations, note, basis, partition, seed, remaining, guess)
+
+    if number * each > max_unknowns:
+        return
 
     seen = set()
 
@@ -128,7 +132,7 @@ def one_patch(
     enough = ENOUGH if d <= FEW_COORDINATES else ENOUGH_ALONE
     while remaining() > 0:
         number = math.ceil(number * GROWTH)
-        if number * fields > max_unknowns:
+        if number * each > max_unknowns:
             return
         # More features resolve higher frequencies: the scale may rise with them.
         guess = None if equations.is_linear else best.piece.jets

@@ -108,6 +108,26 @@ def test_heat_crosses_an_interface():
     assert error(problem, solution) < 1e-5
 
 
+@pytest.mark.parametrize("contrast", [100, sp.Rational(1, 100)])
+def test_heat_in_a_sheet_is_solved_for_the_whole_time_at_once(contrast):
+    a, v = kinked(contrast)
+    u = field_of("u", t, x, y)
+    exact = sp.exp(-t) * v * sp.sin(y)
+    flow = div([a * g for g in grad(u, (x, y))], (x, y))
+    problem = Problem(
+        "sheet",
+        fields=[u],
+        equations=[D(u, t) - flow + (1 - a) * exact],
+        conditions=[Initial(u, exact.subs(t, 0)), Dirichlet(u, exact)],
+        domain=Box((x, 0, 1), (y, 0, 2)),
+        time=TimeInterval(t, 0, 1),
+        exact={u: exact},
+    )
+    solution = RandomFeatures(tolerances=(1e-4,)).solve(problem)
+    assert solution.details["method"].endswith("in 2 patches")
+    assert error(problem, solution) < 1e-4
+
+
 def test_the_moment_and_the_shear_force_of_a_beam_are_continuous():
     u = field_of("u", x)
     stiffness, _ = kinked(sp.Integer(4))
