@@ -125,9 +125,11 @@ class RandomFeatures:
         "kdv",
         "kovasznay",
         "kuramoto_sivashinsky",
+        "layered_aquifer",
         "lid_driven_cavity",
         "nonlinear_schroedinger",
         "poisson_discs",
+        "poisson_patchwork",
         "sine_gordon",
         "van_der_pol",
     )
