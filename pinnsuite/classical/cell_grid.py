@@ -15,10 +15,8 @@ import numpy as np
 import sympy as sp
 from scipy import sparse
 
-from pinnsuite.problem.conditions import Boundary
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.form import JUMPS
-from pinnsuite.problem.tables import JumpTable
+from pinnsuite.problem.jumps import jump_planes
 
 STENCIL = 4
 """Centres along each axis that a value between them is taken from."""
@@ -83,7 +81,7 @@ def cell_axes(
     axes = []
     for x, (low, high) in zip(problem.space, problem.domain.bounds, strict=True):
         low, high = float(low), float(high)
-        edges = _edges(problem, x, low, high)
+        edges = jump_planes(problem, x)
         for level in range(refinements + 1):
             width = problem.domain.extent / (cells * 2**level)
             stride = max(math.ceil((len(edges) + 1) * width / (high - low) - _SAME), 1)
@@ -100,42 +98,6 @@ def cell_axes(
         ]
         axes.append(CellAxis(np.append(np.concatenate(parts), high), x in closed))
     return axes
-
-
-def _edges(problem: Problem, x: sp.Symbol, low: float, high: float) -> list[float]:
-    """Return where coefficients jump across planes x = constant inside the domain."""
-    found: set[float] = set()
-    expressions = list(problem.equations)
-    for c in problem.conditions_of(Boundary):
-        expressions += [c.operator(problem.space), c.value]
-    for expression in expressions:
-        for jump in expression.atoms(*JUMPS):
-            for switch, levels in _switches(jump):
-                if switch.free_symbols != {x}:
-                    continue
-                slope = sp.diff(switch, x)
-                if not slope.is_number or slope == 0:
-                    continue
-                start = float(switch.subs(x, 0))
-                found |= {(level - start) / float(slope) for level in levels}
-    near = _SAME * (high - low)
-    edges: list[float] = []
-    for e in sorted(found):
-        if low + near < e < high - near and (not edges or e > edges[-1] + near):
-            edges.append(e)
-    return edges
-
-
-def _switches(jump: sp.Expr) -> list[tuple[sp.Expr, Sequence[float]]]:
-    """Return the expressions and the levels of theirs at which `jump` jumps."""
-    if isinstance(jump, JumpTable):
-        return [(a, jump.edges(k).tolist()) for k, a in enumerate(jump.args)]
-    if isinstance(jump, sp.Piecewise):
-        relations = jump.atoms(sp.core.relational.Relational)
-        return [(r.lhs - r.rhs, (0.0,)) for r in relations]
-    if isinstance(jump, sp.Heaviside | sp.sign):
-        return [(jump.args[0], (0.0,))]
-    return []
 
 
 def interpolation(

@@ -179,9 +179,7 @@ def test_time_stepping_by_expansion_takes_lines_and_refuses_jumps(method):
         assert len(evolution(problem).rates.jets) == 2
 
 
-@pytest.mark.parametrize(
-    "solver", ["lines", "finite-difference", "collocation", "random-features"]
-)
+@pytest.mark.parametrize("solver", ["lines", "finite-difference", "collocation"])
 def test_solvers_that_expand_derivatives_refuse_a_jump(solver):
     z = coordinates("z")[0]
     u = field_of("u", z)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from pinnsuite.errors import UnsupportedProblemError
 from pinnsuite.problem.conditions import Boundary, Initial, Periodic, normal
 from pinnsuite.problem.definition import Problem, derivative_orders
+from pinnsuite.problem.form import lost_jumps
 from pinnsuite.problem.jets import (
     Jet,
     Lowered,
@@ -82,6 +84,9 @@ class Equations:
         All of them are affine in the fields.
     periodic
         The space axes along which everything repeats.
+    fluxes
+        What is continuous where coefficients jump, in place of a derivative, by its
+        coordinate, field and order.
     """
 
     problem: Problem
@@ -91,11 +96,14 @@ class Equations:
     orders: tuple[tuple[int, ...], ...]
     is_linear: bool
     periodic: tuple[int, ...]
+    fluxes: Mapping[tuple[int, int, int], Expression]
 
     @classmethod
     def of(cls, problem: Problem) -> Equations:
         """Lower and compile the equations and conditions of a problem."""
-        interior = tuple(Expression.of(problem, e) for e in problem.equations)
+        interior = tuple(
+            Expression.of(problem, _between_jumps(e)) for e in problem.equations
+        )
         boundary = [
             (
                 side,
@@ -123,7 +131,51 @@ class Equations:
             ),
             all(is_linear(e.lowered) for e in everything),
             periodic_axes(problem),
+            continuous_fluxes(problem),
         )
+
+
+def _between_jumps(equation: sp.Expr) -> sp.Expr:
+    """Return the equation with jumps whose derivatives are zero."""
+    return equation.replace(
+        lambda e: isinstance(e, sp.Heaviside | sp.sign),
+        lambda e: sp.Piecewise(
+            (sp.Integer(0) if isinstance(e, sp.Heaviside) else -1, e.args[0] < 0),
+            (1, True),
+        ),
+    )
+
+
+def continuous_fluxes(
+    problem: Problem,
+) -> dict[tuple[int, int, int], Expression]:
+    """Return what is continuous where a coefficient jumps under a derivative.
+
+    Of `∂ₓ(a u_x)` that is `a u_x`, in place of `u_x`; of `∂ₓₓ(b u_xx)` it is `b u_xx`
+    and `∂ₓ(b u_xx)`.
+
+    Raises
+    ------
+    UnsupportedProblemError
+        If it holds several fields, or is not linear in one.
+    """
+    found: dict[tuple[int, int, int], Expression] = {}
+    for derivative in lost_jumps(problem):
+        x, *others = derivative.variables
+        flux = Expression.of(problem, _between_jumps(derivative.expr))
+        fields = {j.field for j in flux.jets}
+        if len(fields) != 1 or set(others) - {x} or not is_linear(flux.lowered):
+            raise UnsupportedProblemError(
+                f"{derivative} differentiates a coefficient that jumps, and "
+                f"{derivative.expr} is not linear in one field; use 'finite-element'"
+            )
+        (field,) = fields
+        column = problem.coordinates.index(x)
+        order = max(j.orders[column] for j in flux.jets)
+        for k in range(1 + len(others)):
+            expression = sp.diff(_between_jumps(derivative.expr), x, k)
+            found[column, field, order + k] = Expression.of(problem, expression)
+    return found
 
 
 def _initial_values(

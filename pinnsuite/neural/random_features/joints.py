@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
 from pinnsuite.neural.random_features.elimination import Joint
+from pinnsuite.neural.random_features.equations import Orders
 from pinnsuite.neural.random_features.partition import Interface
 from pinnsuite.neural.random_features.patch_points import PatchPoints
 
+Fluxes = dict[tuple[int, int], list[tuple[Orders, np.ndarray, np.ndarray]]]
+"""What is continuous across a face in place of a field's derivative, by field and
+order: derivatives with their factors at points of the face, from below and above."""
 CUT_DENSITY = 16
 """How many times as dense points are tried on faces that the boundary cuts."""
 
@@ -21,6 +25,7 @@ def joints(
     orders: Sequence[Sequence[int]],
     offset: int,
     interfaces: Sequence[Interface],
+    fluxes: Callable[[Interface, int, np.ndarray], Fluxes] = lambda *_: {},
 ) -> list[Joint]:
     """Return the rows across interfaces, those that are alike together.
 
@@ -35,6 +40,8 @@ def joints(
         The number of coordinates of the patches before those of space.
     interfaces
         Which patches touch.
+    fluxes
+        Of an interface, the coordinate across it and points on it.
     """
     domain = points.problem.domain
     centres, halves = points.centres, points.halves
@@ -48,8 +55,8 @@ def joints(
         at = centres[i.lower] + halves[i.lower] * local
         return face[domain.signed_distance(at[:, offset:]) <= 0]
 
-    alike: dict[tuple[int, float, bytes], list[Interface]] = {}
-    faces: dict[bytes, np.ndarray] = {}
+    alike: dict[tuple[int, float, bytes, bytes], list[Interface]] = {}
+    known: dict[tuple[int, float, bytes, bytes], tuple[np.ndarray, Fluxes]] = {}
     for i in interfaces:
         column = i.axis + offset
         ratio = halves[i.upper, column] / halves[i.lower, column]
@@ -59,46 +66,55 @@ def joints(
             face = inside(i, dense)
             face = face[:: max(1, len(face) // count)]
         if len(face):
-            faces[face.tobytes()] = face
-            alike.setdefault((column, float(ratio), face.tobytes()), []).append(i)
+            across = fluxes(i, column, face)
+            key = column, float(ratio), face.tobytes(), _mark(across)
+            alike.setdefault(key, []).append(i)
+            known[key] = face, across
     found = []
-    for (column, ratio, key), those in alike.items():
+    for key, those in alike.items():
+        column, ratio, *_ = key
         lower = np.array([i.lower for i in those])
         upper = np.array([i.upper for i in those])
-        tables = _jumps(basis, column, ratio, faces[key], orders[column])
+        tables = _jumps(basis, column, ratio, orders[column], *known[key])
         for field, (left, right) in enumerate(tables):
             if len(left):
                 found.append(Joint(lower, upper, left, right, field))
     return found
 
 
-def _jumps(
-    basis: Functions, column: int, ratio: float, face: np.ndarray, orders: Sequence[int]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return for each field the derivatives across a face from both sides.
+def _mark(fluxes: Fluxes) -> bytes:
+    """Return the same for fluxes that agree but for round-off."""
+    factors = [f for terms in fluxes.values() for _, *both in terms for f in both]
+    return b"".join(f"{x:.9e}".encode() for f in factors for x in f)
 
-    Orders 0 to m - 1 for an equation of order m, in the lower patch's coordinate.
+
+def _jumps(
+    basis: Functions,
+    column: int,
+    ratio: float,
+    orders: Sequence[int],
+    face: np.ndarray,
+    fluxes: Fluxes,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each field what is continuous across a face, from both sides.
+
+    Derivatives of orders 0 to m - 1 for an equation of order m, in the lower patch's
+    coordinate, or fluxes in their place.
     """
     before = np.insert(face, column, 1.0, axis=1)
     after = np.insert(face, column, -1.0, axis=1)
-    d = before.shape[1]
-    empty = np.zeros((0, basis.size))
+    d, size = before.shape[1], basis.size
+    one = np.ones(len(face))
     found = []
-    for highest in orders:
-        along = [
-            tuple(k if c == column else 0 for c in range(d)) for k in range(highest)
-        ]
-        left, right = (basis.tables(x, along) for x in (before, after))
-        scale = [
-            1.0 / (np.sqrt(np.mean(left[a] ** 2) * basis.size) or 1.0) for a in along
-        ]
-        both = list(zip(scale, along, strict=True))
-        found.append(
-            (
-                np.concatenate([empty, *(s * left[a] for s, a in both)]),
-                np.concatenate(
-                    [empty, *(s * right[a] * ratio ** -sum(a) for s, a in both)]
-                ),
-            )
-        )
+    for field, highest in enumerate(orders):
+        left, right = [np.zeros((0, size))], [np.zeros((0, size))]
+        for order in range(highest):
+            along = tuple(order if c == column else 0 for c in range(d))
+            terms = fluxes.get((field, order), [(along, one, one * ratio**-order)])
+            asked = [along, *(a for a, _, _ in terms)]
+            below, above = basis.tables(before, asked), basis.tables(after, asked)
+            scale = 1.0 / (np.sqrt(np.mean(below[along] ** 2) * size) or 1.0)
+            left.append(scale * sum(f[:, None] * below[a] for a, f, _ in terms))
+            right.append(scale * sum(f[:, None] * above[a] for a, _, f in terms))
+        found.append((np.concatenate(left), np.concatenate(right)))
     return found

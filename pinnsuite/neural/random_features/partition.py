@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -46,11 +46,14 @@ class Partition:
         None for ordinary equations: one patch of no dimension.
     periodic
         The axes along which the first and the last patch touch.
+    planes
+        The edges that stay: where coefficients jump, and the ends.
     """
 
     edges: tuple[np.ndarray, ...]
     domain: Domain | None = None
     periodic: tuple[int, ...] = ()
+    planes: tuple[np.ndarray, ...] = ()
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -166,7 +169,7 @@ class Partition:
         new = tuple(np.array(sorted(e)) for e in edges)
         if all(len(a) == len(b) for a, b in zip(new, self.edges, strict=True)):
             return self
-        return Partition(new, self.domain, self.periodic)
+        return replace(self, edges=new)
 
     def coarsened(self, patches: Sequence[int] | np.ndarray) -> Partition:
         """Return the partition of one axis with pairs among `patches` joined."""
@@ -174,12 +177,17 @@ class Partition:
         chosen = np.isin(self.numbers, patches)
         kept, i = [e[0]], 0
         while i < len(e) - 1:
-            is_pair = i + 1 < len(e) - 1 and chosen[i] and chosen[i + 1]
+            is_pair = (
+                i + 1 < len(e) - 1
+                and chosen[i]
+                and chosen[i + 1]
+                and not any(e[i + 1] in p for p in self.planes)
+            )
             i += 2 if is_pair else 1
             kept.append(e[i])
         if len(kept) == len(e):
             return self
-        return Partition((np.array(kept),), self.domain, self.periodic)
+        return replace(self, edges=(np.array(kept),))
 
 
 def _pairs(

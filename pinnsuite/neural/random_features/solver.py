@@ -20,16 +20,17 @@ from pinnsuite.neural.random_features.stepping import step_through
 from pinnsuite.neural.random_features.whole import (
     FEW_COORDINATES,
     Level,
+    layers,
     many_patches,
     one_patch,
-    whole,
 )
 from pinnsuite.neural.sampling import interior
 from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.problem.conditions import Initial, Observed
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.form import lost_jumps, require_equations
-from pinnsuite.problem.jets import Jet, lower
+from pinnsuite.problem.form import require_equations
+from pinnsuite.problem.jets import Jet
+from pinnsuite.problem.jumps import curved_jumps, jump_planes
 from pinnsuite.solution.cost import Clock
 from pinnsuite.solution.solution import Evaluator, Snapshot, Solution, Status, failed
 from pinnsuite.solution.support import common_support
@@ -79,7 +80,10 @@ class RandomFeatures:
     not reach the tolerance, the domain is cut into patches with continuity conditions
     between them, halved where the residual is large. Evolution is marched through time
     in windows whose length follows the residual, on patches that follow the solution.
-    Nothing is tuned by hand, and no reference is seen.
+    Where a coefficient under a derivative jumps, patches end, and its flux is
+    continuous between them in place of the slope; so the jumps must lie on planes
+    across one coordinate, and not on too many. Nothing is tuned by hand, and no
+    reference is seen.
 
     The error falls exponentially with the number of features where the solution is
     analytic in a patch, and slowly at corners and jumps. It is a classical method in
@@ -123,9 +127,11 @@ class RandomFeatures:
         "kdv",
         "kovasznay",
         "kuramoto_sivashinsky",
+        "layered_aquifer",
         "lid_driven_cavity",
         "nonlinear_schroedinger",
         "poisson_discs",
+        "poisson_patchwork",
         "sine_gordon",
         "van_der_pol",
     )
@@ -182,16 +188,33 @@ class RandomFeatures:
             return str(error)
         if problem.norm == "L1":
             return "its solution jumps, and the features do not; use 'finite-volume'"
-        for derivative in lost_jumps(problem):
+        for jump in curved_jumps(problem):
             return (
-                f"{derivative} differentiates a coefficient that jumps, and residuals "
-                "at points do not see the jump; use 'finite-element'"
+                f"{jump} jumps under a derivative, and not on planes across one "
+                "coordinate, where patches could end; use 'finite-element'"
             )
         try:
-            lower(problem.equations, problem.fields, problem.coordinates)
+            self._require_few_layers(Equations.of(problem))
+        except UnsupportedProblemError as error:
+            return str(error)
         except DefinitionError as error:
             return f"its equations cannot be expanded: {str(error).rstrip('.')}"
         return None
+
+    def _require_few_layers(self, equations: Equations) -> None:
+        """Raise UnsupportedProblemError where patches between jumps are too many."""
+        if not equations.fluxes:
+            return
+        problem = equations.problem
+        features = self.features or PATCH_FEATURES[len(problem.coordinates)]
+        cells = math.prod(len(jump_planes(problem, x)) + 1 for x in problem.space)
+        unknowns = cells * features * len(problem.fields)
+        if unknowns > self.max_unknowns:
+            raise UnsupportedProblemError(
+                f"its coefficients jump between {cells} boxes, whose features are "
+                f"{unknowns} unknowns, more than {self.max_unknowns}; "
+                "use 'cell-centred' or 'finite-element'"
+            )
 
     def solve(
         self,
@@ -388,21 +411,24 @@ class _Run:
     def _march(self) -> None:
         o, equations = self._options, self._equations
         problem = equations.problem
-        partition = whole(equations)
-        if problem.domain is not None:
+        partition = layers(equations)
+        for axis in range(len(partition.edges)):
             count = FIRST_PATCHES.get(problem.dimension, 2)
-            for _ in range(int(math.log2(count))):
-                partition = partition.refined(range(len(partition)))
+            while 2 * len(partition.edges[axis]) - 1 <= count + 1:
+                along = np.arange(len(partition.edges)) == axis
+                every = np.tile(along, (len(partition), 1))
+                partition = partition.refined(range(len(partition)), every)
+        # Windows in the plane would need features of three coordinates, and many more.
+        is_stepped = problem.dimension > 1 and not equations.fluxes
         scales = (PATCH_SCALE,) * (problem.dimension or 1)
-        if problem.dimension == 1:
+        if problem.dimension and not is_stepped:
             scales = (WINDOW_SCALE, *scales)
         basis = functions.draw(
             o.features or PATCH_FEATURES[len(scales)], scales, o.activation, o.seed
         )
         limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
         advance = functools.partial(march, equations, basis, partition)
-        if problem.dimension > 1:
-            # Windows would need features of three coordinates, and many more of them.
+        if is_stepped:
             stable = functions.Orthonormal.of(basis)
             advance = functools.partial(step_through, equations, stable, partition)
         ahead = list(self._tolerances)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece
 from pinnsuite.neural.random_features.system import System
 from pinnsuite.neural.snapshot import Stopwatch
+from pinnsuite.problem.jumps import jump_planes
 
 SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Scales that are tried alike along all coordinates, in one patch."""
@@ -45,6 +46,8 @@ THRESHOLDS = (0.1, 0.3, 0.6, 1.0)
 """Patches are halved whose indicator is above this share of the largest, the first that
 does not make more than `MAX_GROWTH` times as many of them."""
 MAX_GROWTH = 2.6
+SIMILAR = 0.3
+"""Ratio of spectral tails from which a patch is halved along both axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +78,12 @@ def one_patch(
 ) -> Iterator[Level]:
     """Yield ever better solutions on one patch: scales first, then more features.
 
+    Where coefficients jump it is one patch a layer, if that is within `max_unknowns`.
     The scales of the features are chosen by the residual at fresh points: alike along
     all coordinates first, then one by one. More features follow while they pay.
     """
-    partition = whole(equations)
-    fields = len(equations.problem.fields)
+    partition = layers(equations)
+    each = len(partition) * len(equations.problem.fields)
     d = len(equations.problem.coordinates)
     number = FIRST_FEATURES if d <= FEW_COORDINATES else 2 * FIRST_FEATURES
     best: Level | None = None
@@ -89,8 +93,11 @@ def one_patch(
         scales: tuple[float, ...], number: int, guess: State | None = None
     ) -> Level:
         basis = draw(number, scales, activation, seed)
-        note = basis_note(number, scales, 1)
+        note = basis_note(number, scales, len(partition))
         return level(equations, note, basis, partition, seed, remaining, guess)
+
+    if number * each > max_unknowns:
+        return
 
     seen = set()
 
@@ -125,7 +132,7 @@ def one_patch(
     enough = ENOUGH if d <= FEW_COORDINATES else ENOUGH_ALONE
     while remaining() > 0:
         number = math.ceil(number * GROWTH)
-        if number * fields > max_unknowns:
+        if number * each > max_unknowns:
             return
         # More features resolve higher frequencies: the scale may rise with them.
         guess = None if equations.is_linear else best.piece.jets
@@ -153,8 +160,9 @@ def many_patches(
     problem = equations.problem
     d = len(problem.coordinates)
     basis = draw(features, (PATCH_SCALE,) * d, activation, seed)
-    partition = whole(equations)
-    partition = partition.refined(range(len(partition)))
+    partition = layers(equations)
+    if len(partition) == 1:
+        partition = partition.refined(range(len(partition)))
     start: State | None = None
     spent = 0.0
     while len(partition) * len(problem.fields) * basis.size <= max_unknowns:
@@ -166,17 +174,20 @@ def many_patches(
         found = level(equations, note, basis, partition, seed, remaining, start)
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
-        shares = shares_of(equations, found, seed)
-        finer = halved(partition, shares)
+        finer = halved(partition, *shares_and_tails(equations, found, seed))
         spent = watch.cpu_s * finer.work / partition.work
         partition = finer
 
 
-def halved(partition: Partition, shares: np.ndarray) -> Partition:
-    """Return the partition with its worst patches halved, not many times as many."""
+def halved(partition: Partition, shares: np.ndarray, tails: np.ndarray) -> Partition:
+    """Return the partition with its worst patches halved, not many times as many.
+
+    Along the axes on which their spectra decay slowly.
+    """
+    along = tails >= SIMILAR * tails.max(axis=1, keepdims=True)
     for threshold in THRESHOLDS:
         worst = np.flatnonzero(shares >= threshold * shares.max())
-        finer = partition.refined(worst)
+        finer = partition.refined(worst, along[worst])
         if len(finer) <= MAX_GROWTH * len(partition):
             break
     return finer
@@ -192,6 +203,18 @@ def whole(equations: Equations) -> Partition:
         problem.domain,
         equations.periodic,
     )
+
+
+def layers(equations: Equations) -> Partition:
+    """Return the partition into boxes in which no coefficient of a flux jumps."""
+    one = whole(equations)
+    if not equations.fluxes:
+        return one
+    edges = tuple(
+        np.sort(np.append(e, jump_planes(equations.problem, x)))
+        for x, e in zip(equations.problem.space, one.edges, strict=True)
+    )
+    return replace(one, edges=edges, planes=edges)
 
 
 def times_of(equations: Equations) -> tuple[float, float] | None:
@@ -229,15 +252,21 @@ def level(
     return Level(piece, indicator, note)
 
 
-def shares_of(equations: Equations, found: Level, seed: int) -> np.ndarray:
-    """Return the indicators of all patches."""
+def shares_and_tails(
+    equations: Equations, found: Level, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indicators of all patches, and their spectra's tails along space."""
     piece = found.piece
     start = None if piece.times is None else initial_state(equations)
     system = System(
         equations, piece.basis, piece.partition, piece.times, start, seed=seed
     )
     shares = system.indicators(piece.coefficients, start)
-    return np.where(np.isfinite(shares), shares, 1.0)
+    tails = system.tails(piece.coefficients, np.arange(len(piece.partition)))
+    return (
+        np.where(np.isfinite(shares), shares, 1.0),
+        np.nan_to_num(tails[:, -len(piece.partition.edges) :], nan=1.0),
+    )
 
 
 def stationary(

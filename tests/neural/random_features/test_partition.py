@@ -87,6 +87,13 @@ def test_joining_two_halves_undoes_halving():
     assert np.array_equal(finer.coarsened([2, 3]).edges[0], partition.edges[0])
 
 
+def test_patches_are_not_joined_across_a_plane_that_stays():
+    edges = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    planes = (np.array([0.0, 1.0, 4.0]),)
+    joined = Partition((edges,), planes=planes).coarsened([0, 1, 2, 3])
+    np.testing.assert_array_equal(joined.edges[0], [0.0, 1.0, 3.0, 4.0])
+
+
 def test_a_single_chosen_patch_is_not_joined_with_another():
     partition = grid(5)
     assert np.array_equal(partition.coarsened([1, 3]).edges[0], partition.edges[0])

