@@ -25,6 +25,8 @@ SCALES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Scales that are tried alike along all coordinates, in one patch."""
 FIRST_FEATURES = 150
 GROWTH = 1.7
+COST_ORDER = 3
+"""The time of a solution on one patch grows like the number of features to it."""
 ENOUGH = 0.2
 """More features follow while each step leaves at most this share of the residual: less
 is better spent on patches."""
@@ -130,7 +132,9 @@ def one_patch(
     assert best is not None
     last = best.indicator
     enough = ENOUGH if d <= FEW_COORDINATES else ENOUGH_ALONE
-    while remaining() > 0:
+    spent = 0.0
+    while remaining() > spent * GROWTH**COST_ORDER:
+        watch = Stopwatch()
         number = math.ceil(number * GROWTH)
         if number * each > max_unknowns:
             return
@@ -143,6 +147,7 @@ def one_patch(
         if step.indicator < best.indicator:
             best = step
             yield best
+        spent = watch.cpu_s
         if step.indicator > enough * last:
             return
         last = step.indicator
