@@ -141,7 +141,7 @@ class RandomFeatures:
     first_share: float = 1.0
     activation: str = "sine"
     features: int | None = None
-    max_unknowns: int = 40_000
+    max_unknowns: int = 60_000
     seed: int = 0
 
     def __post_init__(self) -> None:

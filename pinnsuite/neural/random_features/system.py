@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from pinnsuite.neural.random_features.basis import Functions
+from pinnsuite.neural.random_features.basis import Functions, Orthonormal
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
-from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -23,6 +24,7 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import Fluxes, joints
 from pinnsuite.neural.random_features.partition import Interface, Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.problem.domain import Box, Polygon
 from pinnsuite.problem.jets import Jet
 
 EXTRAPOLATION = 2
@@ -161,11 +163,19 @@ class System:
         """
         d = self._centres.shape[1]
         found = {}
+        ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
+        if len(self._corners):
+            local = np.insert(face, column, 1.0, axis=1)
+            points = self._centres[i.lower] + self._halves[i.lower] * local
+            near = self._near_corners(points, self._halves[i.lower])
+            for field, highest in enumerate(self._equations.orders[column]):
+                for order in range(1, highest if near.min() < 1.0 else 1):
+                    along = tuple(order if c == column else 0 for c in range(d))
+                    found[field, order] = [(along, near, near * ratio**-order)]
         for field, weights in self._flux_weights.items():
             weight = np.full(len(face), min(weights[i.lower], weights[i.upper]))
             for order in range(1, self._equations.orders[column][field]):
                 along = tuple(order if c == column else 0 for c in range(d))
-                ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
                 found[field, order] = [(along, weight, weight * ratio**-order)]
         for (c, field, order), e in self._equations.fluxes.items():
             if c != column:
@@ -224,16 +234,32 @@ class System:
         integral without that weight.
         """
         planes = self._partition.planes
-        if len(planes) < 2 or not self._equations.fluxes:
-            return np.ones(points.shape[:-1])
-        offset = points.shape[-1] - len(planes)
-        away = [
-            np.abs(points[..., k, None] - at).min(axis=-1) / halves[..., k]
-            for k, at in enumerate(planes, offset)
-        ]
-        first, second = np.sort(away, axis=0)[:2]
-        near: np.ndarray = np.minimum(1.0, np.hypot(first, second))
+        near: np.ndarray = np.ones(points.shape[:-1])
+        offset = 0 if self._times is None else 1
+        if len(planes) > 1 and self._equations.fluxes:
+            away = [
+                np.abs(points[..., k, None] - at).min(axis=-1) / halves[..., k]
+                for k, at in enumerate(planes, offset)
+            ]
+            first, second = np.sort(away, axis=0)[:2]
+            near = np.minimum(1.0, np.hypot(first, second))
+        for corner in self._corners:
+            gap = (points[..., offset:] - corner) / halves[..., offset:]
+            near = np.minimum(near, np.linalg.norm(gap, axis=-1))
         return near
+
+    @cached_property
+    def _corners(self) -> np.ndarray:
+        """The corners of a domain in the plane that is cut into patches: (n, 2)."""
+        domain = self._equations.problem.domain
+        none = np.zeros((0, 2))
+        if self._times is not None or domain is None or len(self._centres) == 1:
+            return none
+        if isinstance(domain, Polygon):
+            return np.array(domain.vertices)
+        if isinstance(domain, Box) and domain.dimension == 2:
+            return np.array(list(itertools.product(*domain.bounds)))
+        return none
 
     def state_of(self, coefficients: np.ndarray) -> list[np.ndarray]:
         """Return the jets at the interior points: (patches, n) each."""
@@ -292,7 +318,18 @@ class System:
         rows, misfit = self.rows(old)
         if rows is None:
             return np.full(self.shape, np.nan), math.inf
-        return rows.old + rows.eliminated(self.damping)[0], misfit
+        return rows.old + self.eliminated(rows)[0], misfit
+
+    def eliminated(self, rows: Rows) -> tuple[np.ndarray, Preconditioner]:
+        """Return the solution of rows, and their factors.
+
+        Of orthonormal functions by normal equations: in space an elimination front by
+        front takes many times as long.
+        """
+        if isinstance(self._basis, Orthonormal):
+            known = rows.squared(DAMPING)
+            return rows.solved(known), known
+        return rows.eliminated(self.damping)
 
     @property
     def damping(self) -> float:
@@ -473,12 +510,14 @@ class System:
         }
         points = self._global(local)
         columns = [points[..., k] for k in range(points.shape[2])]
+        near = self._near_corners(points, self._halves[:, None])
         worst: np.ndarray = np.zeros(len(self._centres))
         for e in self._equations.interior:
             values = [state[j] for j in e.jets]
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
             cost = self._cost(e, slopes, state)
+            residual = residual * near
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
         weighted: np.ndarray = worst * np.sqrt(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import Functions, draw
+from pinnsuite.neural.random_features.basis import Functions, Orthonormal, draw
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -164,7 +164,10 @@ def many_patches(
     """Yield solutions on ever finer partitions, halved where the indicator is large."""
     problem = equations.problem
     d = len(problem.coordinates)
-    basis = draw(features, (PATCH_SCALE,) * d, activation, seed)
+    drawn = draw(features, (PATCH_SCALE,) * d, activation, seed)
+    # Where eliminations are dear: in space, and one for each Gauss-Newton step.
+    is_dear = problem.dimension > 2 or not equations.is_linear
+    basis = Orthonormal.of(drawn) if is_dear else drawn
     partition = layers(equations)
     if len(partition) == 1:
         partition = partition.refined(range(len(partition)))
@@ -180,7 +183,9 @@ def many_patches(
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
         finer = halved(partition, *shares_and_tails(equations, found, seed))
-        spent = watch.cpu_s * finer.work / partition.work
+        # Nested dissection of N patches takes operations like N² at most.
+        more = len(finer) / len(partition)
+        spent = watch.cpu_s * (more**2 if is_dear else finer.work / partition.work)
         partition = finer
 
 
@@ -282,7 +287,7 @@ def stationary(
     rows, _ = system.rows(None, state)
     if rows is None:
         return np.full(system.shape, np.nan)
-    coefficients, known = rows.eliminated(system.damping)
+    coefficients, known = system.eliminated(rows)
     if not np.isfinite(coefficients).all():
         return coefficients
     if system.is_linear and system.shape[0] > 1:
