@@ -79,7 +79,9 @@ class RandomFeatures:
     are chosen by the residual at fresh points, then their number grows; where that does
     not reach the tolerance, the domain is cut into patches with continuity conditions
     between them, halved where the residual is large. Evolution is marched through time
-    in windows whose length follows the residual, on patches that follow the solution.
+    in windows whose length follows the residual, on patches that follow the solution;
+    in the plane and in space the coefficients of features of space follow an implicit
+    Runge-Kutta method.
     Where a coefficient under a derivative jumps, patches end, and its flux is
     continuous between them in place of the slope; so the jumps must lie on planes
     across one coordinate, and not on too many. Nothing is tuned by hand, and no
@@ -119,21 +121,30 @@ class RandomFeatures:
     family: ClassVar[str] = "pinn"
     tuned_on: ClassVar[tuple[str, ...]] = (
         "allen_cahn",
+        "backward_facing_step",
         "burgers",
+        "burgers_2d",
+        "channel_pulsating",
         "fitzhugh_nagumo",
+        "gray_scott",
         "heat_long_time",
         "heat_multiscale",
+        "heat_pipes",
         "helmholtz",
         "kdv",
         "kovasznay",
         "kuramoto_sivashinsky",
+        "l_shape_laplace",
         "layered_aquifer",
         "lid_driven_cavity",
         "nonlinear_schroedinger",
         "poisson_discs",
         "poisson_patchwork",
+        "poisson_spheres",
         "sine_gordon",
+        "taylor_green",
         "van_der_pol",
+        "wave_2d_long_time",
     )
 
     tolerances: tuple[float, ...] | None = None
