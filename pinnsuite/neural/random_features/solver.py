@@ -65,6 +65,9 @@ IN_SIGHT = 10.0
 PROJECTED, HOPELESS = 0.1, 2.0
 """Share of a march from which its end is foreseen, and how many times what is left of
 the budget it may seem to need before it is given up, where there is a solution."""
+UNCONFIRMED = 30.0
+"""Amplification of a march that there is no other one to compare with: that of chaos
+ended within its tolerance of 1e-3, off by 0.29."""
 COMPARED_POINTS = 1000
 GAUGE_POINTS = 1 << 14
 
@@ -463,7 +466,10 @@ class _Run:
                     f"{max(len(p.partition) for p in result.pieces)} patches with "
                     f"{basis.size} features"
                 )
+                is_first = not self.snapshots
                 self._keep(result.pieces, result.worst * tolerance, note)
+                if is_first:
+                    self.amplification = UNCONFIRMED
                 continue
             if not self.pieces:
                 self.pieces = result.pieces

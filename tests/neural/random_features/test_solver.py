@@ -10,7 +10,7 @@ import sympy as sp
 from pinnsuite.errors import OptionError, UnsupportedProblemError
 from pinnsuite.neural.random_features.basis import draw
 from pinnsuite.neural.random_features.equations import Equations
-from pinnsuite.neural.random_features.solver import RandomFeatures
+from pinnsuite.neural.random_features.solver import UNCONFIRMED, RandomFeatures
 from pinnsuite.neural.random_features.system import System
 from pinnsuite.neural.random_features.whole import whole
 from pinnsuite.problem import (
@@ -123,7 +123,7 @@ def test_lorenz_agrees_with_a_runge_kutta_method():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_burgers_with_its_front_is_solved_at_a_fixed_cost(seed):
-    solver = RandomFeatures(tolerances=(1e-3,), seed=seed)
+    solver = RandomFeatures(tolerances=(1e-2, 1e-3), seed=seed)
     found = solver.solve(burgers(), budget=40.0)
     unit = np.random.default_rng(1).uniform(size=(2000, 2))
     points = np.column_stack([0.01 + 0.99 * unit[:, 0], 2 * unit[:, 1] - 1])
@@ -142,9 +142,11 @@ def test_a_nonlinear_evolution_that_repeats_in_space_is_solved():
         Interval(x, 0, 1),
         TimeInterval(t, 0, 0.3, 5),
     )
-    found = RandomFeatures(tolerances=(1e-3, 1e-5)).solve(
-        manufacture(problem, {u: exact})
-    )
+    posed = manufacture(problem, {u: exact})
+    alone = RandomFeatures(tolerances=(1e-3,)).solve(posed)
+    # Nothing says yet what error a residual makes.
+    assert alone.details["amplification"] == UNCONFIRMED
+    found = RandomFeatures(tolerances=(1e-3, 1e-5)).solve(posed)
     unit = np.random.default_rng(2).uniform(size=(500, 2)) * [0.3, 1]
     truth = sp.lambdify((t, x), exact)(*unit.T)
     assert found.status is Status.OK
