@@ -22,6 +22,8 @@ from pinnsuite.neural.random_features.partition import Partition
 
 MAX_ITERATIONS = 25
 """LSQR steps with old factors before new ones are made: they cost about as much."""
+MORE, MOST_DAMPING = 100.0, 1e-6
+"""Times the damping of indefinite normal equations, and how far it may rise."""
 MAX_NORM = 5.0
 """Frobenius norm of `A R⁻¹` on what LSQR saw, by the root of its steps, from which its
 stopping rule says nothing: one where the factors are those of the rows."""
@@ -119,6 +121,17 @@ class Rows:
 
         Cheaper than an orthogonal elimination by far, and good for functions that are
         not nearly dependent.
+
+        Parameters
+        ----------
+        damping
+            Share of the diagonal that is added to it; more where round-off leaves the
+            matrix indefinite.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If that does not help.
         """
         patches, fields, size = self.old.shape
         n = fields * size
@@ -136,8 +149,16 @@ class Rows:
                     continue
                 block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
                 block[those, those] += both if a < b else both.T
-        factors = BlockCholesky.of(own, between, damping)
-        return Preconditioner(factors, [[p] for p in range(patches)])
+        while True:
+            try:
+                factors = BlockCholesky.of(own, between, damping)
+            except np.linalg.LinAlgError:
+                # Patches of which the domain leaves little hold nearly dependent rows.
+                damping *= MORE
+                if damping > MOST_DAMPING:
+                    raise
+            else:
+                return Preconditioner(factors, [[p] for p in range(patches)])
 
     def eliminated(
         self, damping: float = ROUND_OFF

@@ -153,7 +153,8 @@ def march(
                 length = span * math.sqrt(GROWTH)
             else:
                 length = span
-            if partition.edges:
+            # In the plane a patch that is halved halves a row and a column: not ahead.
+            if len(partition.edges) == 1:
                 tight = np.flatnonzero(shares > TIGHT)
                 if len(tight):
                     finer, _ = _mended(system, coefficients, tight, partition)

@@ -21,7 +21,7 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import joints
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
-from pinnsuite.neural.random_features.system import FAIR_SHARE, decay
+from pinnsuite.neural.random_features.system import FAIR_SHARE, decay, times_table
 from pinnsuite.neural.sampling import interior
 from pinnsuite.problem.jets import Jet, jacobian
 
@@ -64,7 +64,7 @@ class Linearised:
     matrix
         Shape (patches, rows, unknowns).
     weights
-        Of each residual, in the order of `Semidiscrete.residuals`.
+        Of each residual: those inside, then boundary by boundary.
     """
 
     matrix: np.ndarray
@@ -449,13 +449,3 @@ class Semidiscrete:
             values = (c[patches, f] @ table.T).reshape(-1, *[n] * d)
             found = np.maximum(found, decay(values))
         return found
-
-
-def times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Return table (1 or patches, n, m) times coefficients (patches, m)."""
-    product: np.ndarray = (
-        coefficients @ table[0].T
-        if len(table) == 1
-        else (table @ coefficients[..., None])[..., 0]
-    )
-    return product

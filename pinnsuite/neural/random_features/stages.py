@@ -103,7 +103,11 @@ class Stages:
             target = self.space.target(time, now, self._rows)
             if not np.isfinite(target).all():
                 return None
-            added = self._solved(self._rows, self.space.rows(self._rows, target, c))
+            try:
+                added = self._solved(self._rows, self.space.rows(self._rows, target, c))
+            except np.linalg.LinAlgError:
+                self._rows = None
+                return None
             if not np.isfinite(added).all():
                 return None
             c = c + added

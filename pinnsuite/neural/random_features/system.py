@@ -265,7 +265,7 @@ class System:
         """Return the jets at the interior points: (patches, n) each."""
         return [
             self._rates(j.orders)[:, None]
-            * _times_table(self._tables[j.orders], coefficients[:, j.field])
+            * times_table(self._tables[j.orders], coefficients[:, j.field])
             for j in self._jets
         ]
 
@@ -401,7 +401,7 @@ class System:
             )
             matrix[:, :, fixed.field] = weight[..., None] * fixed.table
             residual = weight * (
-                _times_table(fixed.table[None], old[:, fixed.field]) - fixed.values
+                times_table(fixed.table[None], old[:, fixed.field]) - fixed.values
             )
             misfit += float(np.sum(residual**2))
             rows.append(matrix.reshape(patches, n, -1))
@@ -485,8 +485,8 @@ class System:
             table = self._basis.tables(self._interior, [zero])[zero]
         worst = 0.0
         for f in range(self.num_fields):
-            values = _times_table(table, new[:, f])
-            step = _times_table(table, new[:, f] - old[:, f])
+            values = times_table(table, new[:, f])
+            step = times_table(table, new[:, f] - old[:, f])
             size = np.sqrt(np.mean(values**2)) or 1.0
             worst = max(worst, float(np.sqrt(np.mean(step**2)) / size))
         return worst
@@ -505,7 +505,7 @@ class System:
         tables = self._tables_at(local)
         state = {
             j: self._rates(j.orders)[:, None]
-            * _times_table(tables[j.orders], coefficients[:, j.field])
+            * times_table(tables[j.orders], coefficients[:, j.field])
             for j in self._jets
         }
         points = self._global(local)
@@ -613,7 +613,7 @@ class System:
         table = self._basis.tables(self._interior, [zero])[zero]
         found = []
         for f in range(self.num_fields):
-            values = _times_table(table, coefficients[:, f])
+            values = times_table(table, coefficients[:, f])
             found.append(math.sqrt(self._share @ np.mean(values**2, axis=1)) or 1.0)
         return found
 
@@ -639,7 +639,7 @@ class System:
         for f, highest in enumerate(self._equations.orders[0]):
             if highest:
                 (values,) = start(points.reshape(-1, points.shape[2]), [Jet(f, zero)])
-                gap = _times_table(table, coefficients[:, f])
+                gap = times_table(table, coefficients[:, f])
                 gap = weights * (gap - values.reshape(points.shape[:2]))
                 found[f] = np.sqrt(np.mean(gap**2, axis=1))
         return found
@@ -724,7 +724,7 @@ class _FixedRows:
     weights: np.ndarray
 
 
-def _times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+def times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """Return table (1 or patches, n, m) times coefficients (patches, m)."""
     product: np.ndarray = (
         coefficients @ table[0].T

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from pinnsuite.neural.random_features.block_cholesky import BlockCholesky
+from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.partition import Partition
 
 SIZE = 7
 PAIRS = [(0, 1), (1, 2), (0, 3), (2, 4), (3, 4), (1, 4)]
@@ -46,3 +48,18 @@ def test_an_indefinite_matrix_is_refused():
     assert np.linalg.eigvalsh(whole)[0] < 0
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
         BlockCholesky.of(own, between, 0.0)
+
+
+def test_rows_that_depend_on_each_other_are_damped_more():
+    # One point twenty times over: of rank one, for twelve unknowns.
+    table = np.random.default_rng(0).normal(size=12)
+    matrix = np.repeat(table[None], 20, axis=0)[None]
+    rows = Rows(matrix, np.full((1, 20), 3.0), np.zeros((1, 1, 12)), Partition(()), [])
+    found = rows.solved(rows.squared(1e-18))
+    np.testing.assert_allclose(matrix[0] @ found[0, 0], 3.0, rtol=1e-4)
+
+
+def test_rows_that_are_not_finite_have_no_finite_solution():
+    matrix = np.full((1, 20, 12), np.nan)
+    rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), Partition(()), [])
+    assert not np.isfinite(rows.solved(rows.squared(1e-13))).any()

@@ -8,6 +8,7 @@ import sympy as sp
 
 from pinnsuite.neural.random_features.basis import SINE, Orthonormal, draw
 from pinnsuite.neural.random_features.equations import Equations, initial_state
+from pinnsuite.neural.random_features.marching import march
 from pinnsuite.neural.random_features.piece import StepPiece, hermite
 from pinnsuite.neural.random_features.runge_kutta import (
     DIAGONAL,
@@ -260,3 +261,23 @@ def test_without_finer_patches_it_goes_on_and_says_how_far_it_is_off():
     assert not trouble
     assert result.pieces[-1].times[1] == pytest.approx(0.5)
     assert result.worst > 1.0
+
+
+def test_windows_march_in_the_plane_too():
+    # As they do where a coefficient jumps.
+    problem, exact = planar(
+        lambda v: D(v, t) - laplacian(v, (x, y)) / 10,
+        sp.exp(-t) * sp.cos(sp.pi * x / 2) * sp.cos(sp.pi * y / 2),
+        Initial(u, 0),
+        Dirichlet(u, 0),
+        end=0.2,
+    )
+    equations = Equations.of(problem)
+    partition = whole(equations).refined([0])
+    basis = draw(100, (1.0, 3.0, 3.0), SINE, 0)
+    result, trouble = march(equations, basis, partition, 1e-1, 16, lambda *_: False)
+    assert not trouble
+    points = np.random.default_rng(0).uniform(-1, 1, (100, 3))
+    points[:, 0] = points[:, 0] / 10 + 0.1
+    found = evaluator(problem, result.pieces)(points)["u"]
+    assert np.abs(found - exact(*points.T)).max() < 5e-2
