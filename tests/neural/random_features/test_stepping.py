@@ -275,7 +275,7 @@ def test_windows_march_in_the_plane_too():
     equations = Equations.of(problem)
     partition = whole(equations).refined([0])
     basis = draw(100, (1.0, 3.0, 3.0), SINE, 0)
-    result, trouble = march(equations, basis, partition, 1e-1, 16, lambda *_: False)
+    result, trouble = march(equations, basis, partition, 0.5, 16, lambda *_: False)
     assert not trouble
     points = np.random.default_rng(0).uniform(-1, 1, (100, 3))
     points[:, 0] = points[:, 0] / 10 + 0.1
