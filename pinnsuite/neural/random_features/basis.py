@@ -196,3 +196,46 @@ class Orthonormal:
         """Return derivatives by the local coordinates, as `Basis.tables` does."""
         tables = self.features.tables(local, orders)
         return {a: t @ self.mixing for a, t in tables.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Harmonics:
+    """Sines and cosines of a period, `ξ` in [-1, 1]: a Fourier basis, nothing random.
+
+    `1`, `√2 sin(kπξ)` and `√2 cos(kπξ)`, k = 1 … K: orthonormal, and the only features
+    of one coordinate that satisfy a periodic condition exactly.
+
+    Attributes
+    ----------
+    highest
+        The number K of frequencies.
+    """
+
+    highest: int
+
+    @property
+    def size(self) -> int:
+        """The number of functions."""
+        return 2 * self.highest + 1
+
+    def finer(self) -> Harmonics:
+        """Return those of half as many frequencies more."""
+        return Harmonics(self.highest + math.ceil(self.highest / 2))
+
+    def tables(
+        self, local: np.ndarray, orders: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], np.ndarray]:
+        """Return derivatives by the local coordinate, as `Basis.tables` does."""
+        frequencies = math.pi * np.arange(1, self.highest + 1)
+        phases = local * frequencies
+        highest = max((sum(a) for a in orders), default=0)
+        sines = _slopes(SINE, phases, highest + 1)
+        found: dict[tuple[int, ...], np.ndarray] = {}
+        for (order,) in orders:
+            table = np.zeros((*local.shape[:-1], self.size))
+            table[..., 0] = order == 0
+            factors = math.sqrt(2.0) * frequencies**order
+            table[..., 1::2] = factors * sines[order]
+            table[..., 2::2] = factors * sines[order + 1]
+            found[(order,)] = table
+        return found

@@ -67,8 +67,8 @@ def march(
     equations: Equations,
     basis: Functions,
     partition: Partition,
-    tolerance: float,
     max_patches: int,
+    tolerance: float,
     report: Callable[[float, str], bool],
     is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[March, str]:

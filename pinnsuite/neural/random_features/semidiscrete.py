@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import Orthonormal
+from pinnsuite.neural.random_features.basis import Functions
 from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
@@ -93,7 +93,7 @@ class Semidiscrete:
     def __init__(
         self,
         equations: Equations,
-        basis: Orthonormal,
+        basis: Functions,
         partition: Partition,
         *,
         oversampling: float = 2.0,

@@ -14,7 +14,7 @@ import numpy as np
 from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
 from pinnsuite.neural.random_features import basis as functions
 from pinnsuite.neural.random_features.equations import Equations
-from pinnsuite.neural.random_features.marching import OUT_OF_TIME, march
+from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March, march
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
 from pinnsuite.neural.random_features.stepping import step_through
 from pinnsuite.neural.random_features.whole import (
@@ -49,6 +49,9 @@ BEYOND = 1e-2
 """Share of the last tolerance that one patch goes on to: with the scales found, more
 features are cheap."""
 MAX_PATCHES = 400
+HIGH_ORDER = 2
+"""In space on a line, above which harmonics are stepped where it is periodic."""
+FIRST_FREQUENCIES = 16
 TOLERANCES = (1e-3, 1e-5, 1e-7)
 WIDE_TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-5)
 """Of evolution in the plane and in space."""
@@ -68,6 +71,9 @@ the budget it may seem to need before it is given up, where there is a solution.
 UNCONFIRMED = 30.0
 """Amplification of a march that there is no other one to compare with: that of chaos
 ended within its tolerance of 1e-3, off by 0.29."""
+SATURATED, STRONG, UNSEEN = 0.1, 10.0, 10.0
+"""An error that grew to such a share of the solution, and by so many times, would have
+grown further: its amplification counts so many times more."""
 COMPARED_POINTS = 1000
 GAUGE_POINTS = 1 << 14
 
@@ -84,7 +90,8 @@ class RandomFeatures:
     between them, halved where the residual is large. Evolution is marched through time
     in windows whose length follows the residual, on patches that follow the solution;
     in the plane and in space the coefficients of features of space follow an implicit
-    Runge-Kutta method.
+    Runge-Kutta method, and so do those of a Fourier basis, of which nothing is random,
+    on a period if the equations are of third or higher order in space.
     Where a coefficient under a derivative jumps, patches end, and its flux is
     continuous between them in place of the slope; so the jumps must lie on planes
     across one coordinate, and not on too many. Nothing is tuned by hand, and no
@@ -420,31 +427,14 @@ class _Run:
             if size:
                 gap = float(np.linalg.norm(values - before[name])) / size
                 apart = max(apart, gap)
-        return max(1.0, apart / self.indicator)
+        amplification = apart / self.indicator
+        if apart > SATURATED and amplification > STRONG:
+            amplification *= UNSEEN
+        return max(1.0, amplification)
 
     def _march(self) -> None:
-        o, equations = self._options, self._equations
-        problem = equations.problem
-        partition = layers(equations)
-        for axis in range(len(partition.edges)):
-            count = FIRST_PATCHES.get(problem.dimension, 2)
-            while 2 * len(partition.edges[axis]) - 1 <= count + 1:
-                along = np.arange(len(partition.edges)) == axis
-                every = np.tile(along, (len(partition), 1))
-                partition = partition.refined(range(len(partition)), every)
-        # Windows in the plane would need features of three coordinates, and many more.
-        is_stepped = problem.dimension > 1 and not equations.fluxes
-        scales = (PATCH_SCALE,) * (problem.dimension or 1)
-        if problem.dimension and not is_stepped:
-            scales = (WINDOW_SCALE, *scales)
-        basis = functions.draw(
-            o.features or PATCH_FEATURES[len(scales)], scales, o.activation, o.seed
-        )
-        limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
-        advance = functools.partial(march, equations, basis, partition)
-        if is_stepped:
-            stable = functions.Orthonormal.of(basis)
-            advance = functools.partial(step_through, equations, stable, partition)
+        ways = self._ways()
+        advance = next(ways)
         ahead = list(self._tolerances)
         reached = 1.0
         while ahead:
@@ -455,19 +445,13 @@ class _Run:
             done = len(self._tolerances) - len(ahead) - 1
             result, trouble = advance(
                 tolerance,
-                limit,
                 self._report(tolerance, done / len(self._tolerances)),
                 lambda: self._remaining(1.0) <= 0,
             )
             if not trouble:
                 reached = tolerance
-                note = (
-                    f"{len(result.pieces)} windows of up to "
-                    f"{max(len(p.partition) for p in result.pieces)} patches with "
-                    f"{basis.size} features"
-                )
                 is_first = not self.snapshots
-                self._keep(result.pieces, result.worst * tolerance, note)
+                self._keep(result.pieces, result.worst * tolerance, _told(result))
                 if is_first:
                     self.amplification = UNCONFIRMED
                 continue
@@ -476,11 +460,50 @@ class _Run:
                 self.note = "windows up to where it stopped; frozen from there"
             if trouble == OUT_OF_TIME:
                 return
+            other = next(ways, None)
+            if other is not None:
+                advance, ahead = other, [tolerance, *ahead]
+                continue
             self.stop_reason = trouble
             between = math.sqrt(reached * tolerance)
             if math.isinf(self.indicator) or between * LEAST_FACTOR > reached:
                 return
             ahead = [between]
+
+    def _ways(self) -> Iterator[Callable[..., tuple[March, str]]]:
+        """Yield how to march, one after another that failed.
+
+        Windows in the plane would need features of three coordinates, and many more. On
+        a line, windows are better than steps as long as no more than values and slopes
+        have to be continuous between patches.
+        """
+        o, equations = self._options, self._equations
+        problem = equations.problem
+        whole = layers(equations)
+        is_stepped = problem.dimension > 1 and not equations.fluxes
+        scales = (PATCH_SCALE,) * (problem.dimension or 1)
+        if problem.dimension and not is_stepped:
+            scales = (WINDOW_SCALE, *scales)
+        basis = functions.draw(
+            o.features or PATCH_FEATURES[len(scales)], scales, o.activation, o.seed
+        )
+        limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
+        is_smooth = problem.dimension == 1 and max(equations.orders[1]) > HIGH_ORDER
+        if is_smooth and equations.periodic and len(whole) == 1:
+            waves = functions.Harmonics(FIRST_FREQUENCIES)
+            yield functools.partial(step_through, equations, waves, whole, limit)
+        partition = whole
+        for axis in range(len(partition.edges)):
+            count = FIRST_PATCHES.get(problem.dimension, 2)
+            while 2 * len(partition.edges[axis]) - 1 <= count + 1:
+                along = np.arange(len(partition.edges)) == axis
+                every = np.tile(along, (len(partition), 1))
+                partition = partition.refined(range(len(partition)), every)
+        if is_stepped:
+            stable = functions.Orthonormal.of(basis)
+            yield functools.partial(step_through, equations, stable, partition, limit)
+        else:
+            yield functools.partial(march, equations, basis, partition, limit)
 
     def _report(self, tolerance: float, before: float) -> Callable[[float, str], bool]:
         """Return what a march to a tolerance reports to: True where it has to end."""
@@ -500,6 +523,15 @@ class _Run:
             return self._is_over()
 
         return report
+
+
+def _told(found: March) -> str:
+    pieces = found.pieces
+    kind = "steps" if isinstance(pieces[-1], StepPiece) else "windows"
+    return (
+        f"{len(pieces)} {kind} on up to {max(len(p.partition) for p in pieces)} "
+        f"patches with {max(p.basis.size for p in pieces)} features"
+    )
 
 
 def _tolerances(problem: Problem) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pinnsuite.neural.random_features.basis import Orthonormal
+from pinnsuite.neural.random_features.basis import Functions, Harmonics
 from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March
 from pinnsuite.neural.random_features.partition import Partition
@@ -45,14 +45,16 @@ TIGHT = 0.5
 """Share of the tolerance from which a patch is halved, where one has to be."""
 SIMILAR = 0.3
 """Ratio of spectral tails from which both axes are to blame."""
+MAX_FREQUENCIES = 400
+TOO_HIGH = f"more than {MAX_FREQUENCIES} frequencies"
 
 
 def step_through(
     equations: Equations,
-    basis: Orthonormal,
+    basis: Functions,
     partition: Partition,
-    tolerance: float,
     max_patches: int,
+    tolerance: float,
     report: Callable[[float, str], bool],
     is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[March, str]:
@@ -62,7 +64,8 @@ def step_through(
     time (method of lines). A step's length follows its embedded error, and the residual
     at fresh points in its middle. Patches are halved where the residual at its end is
     above `tolerance`; where no more of them are allowed, it goes on, and the largest
-    residual says how far that is off.
+    residual says how far that is off. Harmonics of a period get more frequencies
+    instead, and it ends where more than `MAX_FREQUENCIES` are needed.
 
     Parameters
     ----------
@@ -75,10 +78,12 @@ def step_through(
     assert time is not None
     duration = time.end - time.start
     horizon = HORIZON * duration
-    space, now = _started(equations, basis, partition, tolerance, max_patches)
+    space, now, gap = _started(equations, basis, partition, tolerance, max_patches)
     stages = Stages(space, space.sizes(now.values[0]))
     allowed = IN_TIME * tolerance
-    result = March()
+    result = March(worst=gap)
+    if isinstance(space.basis, Harmonics) and gap > 1.0:
+        return result, TOO_HIGH
     length, rest = FIRST_STEP * duration, 0
     earlier = np.zeros(len(space.partition))
     # The error and the length of the first attempt at this step, if it failed.
@@ -124,12 +129,15 @@ def step_through(
             # The polynomial in time is what is wrong.
             length, rest = COARSE * length, REST
             continue
-        finer = _refined(space, now.values[0], at_end)
-        if len(space.partition) < len(finer) <= max_patches:
-            earlier = earlier[space.partition.locate(finer.boxes.mean(2))]
-            space, now = _moved(space, now, finer)
+        finer = _refined(space, now.values[0], at_end, max_patches)
+        if finer is not space:
+            centres = finer.partition.boxes.mean(2)
+            earlier = earlier[space.partition.locate(centres)]
+            space, now = finer, _moved(space, now, finer)
             stages.move(space)
             continue
+        if isinstance(space.basis, Harmonics) and not (at_end <= 1.0).all():
+            return result, TOO_HIGH
         result.pieces.append(piece)
         result.worst = max(result.worst, indicator)
         now, earlier, last = new, np.maximum(at_end, between), math.inf
@@ -177,43 +185,55 @@ def _lasting(
 
 def _started(
     equations: Equations,
-    basis: Orthonormal,
+    basis: Functions,
     partition: Partition,
     tolerance: float,
     max_patches: int,
-) -> tuple[Semidiscrete, Instant]:
-    """Return the initial fields, on patches that are fine enough for them."""
+) -> tuple[Semidiscrete, Instant, float]:
+    """Return the initial fields, on patches that are fine enough for them.
+
+    And how far they are off, in tolerances.
+    """
     state = initial_state(equations)
     assert equations.problem.time is not None
+    space = Semidiscrete(equations, basis, partition)
     while True:
-        space = Semidiscrete(equations, basis, partition)
         values = [space.projected(state, m) for m in range(max(space.order, 1))]
         gaps = [space.misfits(state, m, c) for m, c in enumerate(values)]
-        finer = _refined(space, values[0], np.max(gaps, axis=0) / (FITTED * tolerance))
-        if len(finer) == len(partition) or len(finer) > max_patches:
+        shares = np.max(gaps, axis=0) / tolerance
+        finer = _refined(space, values[0], shares / FITTED, max_patches)
+        if finer is space:
             values.append(np.zeros(space.shape))
-            return space, Instant(equations.problem.time.start, values)
-        partition = finer
+            start = Instant(equations.problem.time.start, values)
+            return space, start, float(shares.max())
+        space = finer
 
 
-def _refined(space: Semidiscrete, c: np.ndarray, shares: np.ndarray) -> Partition:
-    """Return the partition, with patches halved if a share of the tolerance is above 1.
+def _refined(
+    space: Semidiscrete, c: np.ndarray, shares: np.ndarray, max_patches: int
+) -> Semidiscrete:
+    """Return finer functions if a share of the tolerance is above 1, where allowed.
 
-    Along the axes by which their spectra decay slowly.
+    On patches that are halved along the axes by which their spectra decay slowly, or
+    with more harmonics.
     """
     if (shares <= 1.0).all():
-        return space.partition
-    bad = np.flatnonzero(~(shares <= TIGHT))
-    tails = space.tails(c, bad)
-    along = tails >= SIMILAR * tails.max(1, keepdims=True)
-    return space.partition.refined(bad, along)
+        return space
+    basis, partition = space.basis, space.partition
+    if isinstance(basis, Harmonics):
+        basis = basis.finer()
+        is_allowed = basis.highest <= MAX_FREQUENCIES
+    else:
+        bad = np.flatnonzero(~(shares <= TIGHT))
+        tails = space.tails(c, bad)
+        along = tails >= SIMILAR * tails.max(1, keepdims=True)
+        partition = partition.refined(bad, along)
+        is_allowed = len(space.partition) < len(partition) <= max_patches
+    return Semidiscrete(space.equations, basis, partition) if is_allowed else space
 
 
-def _moved(
-    space: Semidiscrete, now: Instant, partition: Partition
-) -> tuple[Semidiscrete, Instant]:
-    """Return the same fields on other patches."""
-    finer = Semidiscrete(space.equations, space.basis, partition)
+def _moved(space: Semidiscrete, now: Instant, finer: Semidiscrete) -> Instant:
+    """Return the same fields in finer functions."""
     pieces = [Piece(space.basis, space.partition, None, c) for c in now.values]
 
     def state(points: np.ndarray, jets: Sequence[Jet]) -> list[np.ndarray]:
@@ -222,4 +242,4 @@ def _moved(
         return pieces[order].jets(points[:, 1:], flat)
 
     values = [finer.projected(state, m) for m in range(len(now.values))]
-    return finer, Instant(now.time, values)
+    return Instant(now.time, values)

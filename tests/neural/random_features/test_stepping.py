@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.neural.random_features.basis import SINE, Orthonormal, draw
+from pinnsuite.neural.random_features.basis import SINE, Harmonics, Orthonormal, draw
 from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import march
 from pinnsuite.neural.random_features.piece import StepPiece, hermite
@@ -30,6 +30,7 @@ from pinnsuite.problem import (
     D,
     Dirichlet,
     Initial,
+    Interval,
     Periodic,
     Problem,
     TimeInterval,
@@ -203,7 +204,7 @@ def test_an_equation_of_second_order_in_time_keeps_its_wave():
     equations = Equations.of(problem)
     partition = whole(equations).refined([0])
     result, trouble = step_through(
-        equations, orthonormal(80), partition, 1e-3, 100, lambda *_: False
+        equations, orthonormal(80), partition, 100, 1e-3, lambda *_: False
     )
     assert not trouble
     points = np.random.default_rng(0).uniform(0, 1, (300, 3))
@@ -231,7 +232,7 @@ def test_a_pressure_has_the_mean_zero_at_each_time():
     equations = Equations.of(problem)
     partition = whole(equations).refined([0]).refined(range(4))
     result, trouble = step_through(
-        equations, orthonormal(80), partition, 1e-2, 100, lambda *_: False
+        equations, orthonormal(80), partition, 100, 1e-2, lambda *_: False
     )
     assert not trouble
     # The gradient part of the force is balanced at all times.
@@ -256,7 +257,7 @@ def test_without_finer_patches_it_goes_on_and_says_how_far_it_is_off():
     equations = Equations.of(problem)
     partition = whole(equations).refined([0])
     result, trouble = step_through(
-        equations, orthonormal(40), partition, 1e-3, 4, lambda *_: False
+        equations, orthonormal(40), partition, 4, 1e-3, lambda *_: False
     )
     assert not trouble
     assert result.pieces[-1].times[1] == pytest.approx(0.5)
@@ -275,9 +276,73 @@ def test_windows_march_in_the_plane_too():
     equations = Equations.of(problem)
     partition = whole(equations).refined([0])
     basis = draw(100, (1.0, 3.0, 3.0), SINE, 0)
-    result, trouble = march(equations, basis, partition, 0.5, 16, lambda *_: False)
+    result, trouble = march(equations, basis, partition, 16, 0.5, lambda *_: False)
     assert not trouble
     points = np.random.default_rng(0).uniform(-1, 1, (100, 3))
     points[:, 0] = points[:, 0] / 10 + 0.1
     found = evaluator(problem, result.pieces)(points)["u"]
     assert np.abs(found - exact(*points.T)).max() < 5e-2
+
+
+def ring(initial, exact=None):
+    """Return a dispersive problem on a period, 0 < t < 1."""
+    v = field_of("v", t, x)
+    problem = Problem(
+        "ring",
+        fields=[v],
+        equations=[D(v, t) + v * D(v, x) + D(v, x, 3) / 50],
+        domain=Interval(x, -1, 1),
+        time=TimeInterval(t, 0, 1, num_outputs=5),
+        conditions=[Initial(v, initial), Periodic(x)],
+    )
+    return problem if exact is None else manufacture(problem, {v: exact})
+
+
+def test_harmonics_are_periodic_orthonormal_and_have_the_derivatives_they_state():
+    basis = Harmonics(6)
+    grid = -1 + np.arange(40)[:, None] / 20
+    values = basis.tables(grid, [(0,)])[0,]
+    assert np.abs(values.T @ values / 40 - np.eye(basis.size)).max() < 1e-13
+    for k in range(4):
+        step = 1e-4
+        after = basis.tables(grid + step, [(k,)])[k,]
+        before = basis.tables(grid - step, [(k,)])[k,]
+        table = basis.tables(grid, [(k + 1,)])[k + 1,]
+        quotient = (after - before) / (2 * step)
+        assert np.abs(table - quotient).max() < 1e-6 * np.abs(table).max()
+    ends = basis.tables(np.array([[-1.0], [1.0]]), [(0,), (3,)])
+    for table in ends.values():
+        assert np.abs(table[0] - table[1]).max() < 1e-12 * np.abs(table).max()
+
+
+def test_a_dispersive_wave_on_a_period_is_stepped_with_as_many_harmonics_as_it_needs():
+    wave = sp.sin(sp.pi * (x - t)) / (2 - sp.cos(sp.pi * (x - t)))
+    problem = ring(0, wave)
+    solution = RandomFeatures(tolerances=(1e-3, 1e-5)).solve(problem)
+    assert solution.status is Status.OK
+    assert "steps" in solution.details["method"]
+    points = np.random.default_rng(0).uniform([0, -1], [1, 1], (300, 2))
+    exact = sp.lambdify([t, x], wave)(*points.T)
+    assert np.abs(solution.evaluator(points)["v"] - exact).max() < 1e-4
+
+
+def test_too_many_harmonics_are_given_up():
+    equations = Equations.of(ring(sp.Abs(x)))
+    result, trouble = step_through(
+        equations, Harmonics(300), whole(equations), 9, 1e-5, lambda *_: False
+    )
+    assert "frequencies" in trouble
+    assert not result.pieces
+
+
+def test_initial_fields_on_too_coarse_patches_are_told_of():
+    peak = sp.exp(-200 * (x**2 + y**2))
+    # At rest: no residual tells of it.
+    problem, _ = planar(
+        lambda v: D(v, t), peak, Initial(u, 0), Periodic(x), Periodic(y), end=0.1
+    )
+    equations = Equations.of(problem)
+    result, _ = step_through(
+        equations, orthonormal(20), whole(equations), 1, 1e-3, lambda *_: False
+    )
+    assert result.worst > 10.0
