@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
+from pinnsuite.neural.identification import identified, misfits
 from pinnsuite.neural.option import DTYPES, at_least, choice, positive
 from pinnsuite.neural.pinn import PINN
 from pinnsuite.neural.random_features.solver import RandomFeatures
+from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import classify
 from pinnsuite.problem.mixed import mixed
+from pinnsuite.problem.replaced import with_coefficients
 from pinnsuite.solution.cost import Clock
-from pinnsuite.solution.solution import Snapshot, Solution, Status
+from pinnsuite.solution.solution import Snapshot, Solution, Status, failed
 from pinnsuite.solver import Progress, require_supported, silent
 
 MANY_COORDINATES = 4
 """Coordinates from which a network is trained in batches, by SOAP in float32."""
 FIRST_SHARE = 0.5
 """Share of a budget after which another method follows if none has been accepted."""
+WORSE_FIT = 3.0
+"""Times the misfit of the network, above which exact equations fit another minimum."""
 NOISE_ALLOWANCE = 0.1
 """Acceptance with measurements: their noise leaves a residual that no fit removes."""
 
@@ -36,7 +44,9 @@ class AutoPINN:
       Gauss-Newton; then
     - in many dimensions, a network in batches with SOAP in float32;
     - with unknown coefficients in ordinary equations, a small network that follows the
-      measurements closely; everything else, `pinn` as it is.
+      measurements closely; everything else, `pinn` as it is. Where the unknowns are
+      numbers, what the network finds is where Gauss-Newton steps over forward solutions
+      by `random-features` begin, in the other half of the budget.
 
     A result is accepted by its residual at fresh points, of random features times the
     error that such a residual was seen to make, and never by a training loss:
@@ -134,28 +144,39 @@ class AutoPINN:
         tried: list[tuple[str, Solution]] = []
         snapshots: list[Snapshot] = []
         candidates = list(self.candidates(problem))
-        for k, solver in enumerate(candidates):
-            spent = clock.cost().total
-            left = None if budget is None else budget - spent
-            if left is not None and left <= 0:
-                break
-            name = "random-features" if isinstance(solver, RandomFeatures) else "pinn"
+        parts = len(candidates)
+        share = 1.0
+        if problem.unknowns and self._forward(problem) is not None:
+            parts, share = parts + 1, FIRST_SHARE
 
-            found = solver.solve(
-                problem,
-                progress=_part(progress, k, len(candidates), name),
-                budget=left,
-            )
+        def run(name: str, solve: Callable[[Progress, float | None], Solution]) -> None:
+            spent = clock.cost().total
+            left = None if budget is None else share * budget - spent
+            if left is not None and left <= 0:
+                return
+            found = solve(_part(progress, len(tried), parts, name), left)
             wall = sum(p.wall_s for p in clock.phases.values())
             clock.add(found.cost)
-            snapshots += [
+            snapshots.extend(
                 replace(s, cpu_s=s.cpu_s + spent, wall_s=s.wall_s + wall)
                 for s in found.snapshots
-            ]
+            )
             tried.append((name, found))
-            if found.status is Status.OK:
+
+        for solver in candidates:
+            name = "random-features" if isinstance(solver, RandomFeatures) else "pinn"
+            run(name, functools.partial(_solved, solver, problem))
+            if tried and tried[-1][1].status is Status.OK:
                 break
         best = min((f for _, f in tried), key=_rank)
+        if share < 1.0 and best.coefficients:
+            share = 1.0
+            run("gauss-newton", functools.partial(self._identify, problem, best))
+            last = tried[-1][1]
+            if last.status is Status.OK and (
+                best.status is not Status.OK or _fits(problem, last, best)
+            ):
+                best = last
         steps = [f"{name}: {found.status}, {found.sentence}" for name, found in tried]
         return replace(
             best,
@@ -164,6 +185,70 @@ class AutoPINN:
             snapshots=snapshots,
             details={**best.details, "tried": steps},
         )
+
+    def _forward(self, problem: Problem) -> RandomFeatures | None:
+        """Return what solves `problem` with known coefficients, if they are numbers."""
+        if problem.unknown_fields:
+            return None
+        guesses = {u.name: u.guess for u in problem.unknown_scalars}
+        features = RandomFeatures(acceptance=self.acceptance, seed=self.seed)
+        known = with_coefficients(problem, guesses)
+        return features if features.why_not(known) is None else None
+
+    def _identify(
+        self,
+        problem: Problem,
+        start: Solution,
+        progress: Progress,
+        budget: float | None,
+    ) -> Solution:
+        """Return the fit by Gauss-Newton steps from the coefficients of `start`."""
+        features = self._forward(problem)
+        assert features is not None
+        watch, clock = Stopwatch(), Clock()
+
+        def forward(known: Problem) -> Solution:
+            left = None if budget is None else budget - watch.cpu_s
+            return features.solve(known, budget=left)
+
+        def is_over() -> bool:
+            share = 0.0 if budget is None else watch.cpu_s / budget
+            progress(min(share, 1.0), "forward solutions")
+            return share >= 1.0
+
+        with clock.phase("train"):
+            found = identified(problem, start.coefficients, forward, is_over)
+        if found is None or found.evaluator is None:
+            return failed(
+                Status.NOT_REACHED,
+                "no forward solution near the coefficients within the budget",
+                cost=clock.cost(),
+            )
+        misfit = float(found.details["misfit"])
+        last = Snapshot(watch.cpu_s, watch.wall_s, misfit, found.evaluator)
+        return replace(found, cost=clock.cost(), snapshots=[last])
+
+
+def _solved(
+    solver: RandomFeatures | PINN,
+    problem: Problem,
+    progress: Progress,
+    budget: float | None,
+) -> Solution:
+    return solver.solve(problem, progress=progress, budget=budget)
+
+
+def _fits(problem: Problem, found: Solution, other: Solution) -> bool:
+    """Say whether a solution fits the measurements about as well as another one.
+
+    That has more freedom: its equations do not hold exactly.
+    """
+    sizes = [
+        np.linalg.norm(misfits(problem, s.evaluator))
+        for s in (found, other)
+        if s.evaluator is not None
+    ]
+    return len(sizes) == 2 and bool(sizes[0] <= WORSE_FIT * sizes[1])
 
 
 def _part(progress: Progress, k: int, parts: int, name: str) -> Progress:

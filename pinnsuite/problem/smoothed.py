@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import sympy as sp
 
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import JUMPS, lost_jumps
 from pinnsuite.problem.jets import numpy_function
+from pinnsuite.problem.replaced import replaced
 
 NUM_SAMPLES = 4096
 """Points at which the lowest and highest value of a coefficient are looked for."""
@@ -42,18 +40,4 @@ def smoothed(problem: Problem) -> Problem:
             wave *= sp.cos(2 * sp.pi * n * (x - float(start)) / float(end - start))
         table[jump] = (low + high) / 2 + (high - low) / 4 * wave
 
-    def put(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(put(v) for v in value)
-        return value.xreplace(table) if isinstance(value, sp.Basic) else value
-
-    return replace(
-        problem,
-        equations=[put(e) for e in problem.equations],
-        conditions=[
-            replace(c, **{key: put(value) for key, value in vars(c).items()})
-            for c in problem.conditions
-        ],
-        exact=None,
-        reference=None,
-    )
+    return replaced(problem, table)

@@ -139,4 +139,4 @@ def test_a_wrong_option_is_named(options):
 def test_an_unknown_rate_is_found(seed):
     found = AutoPINN(seed=seed).solve(decay_with_unknown_rate())
     assert found.status is Status.OK
-    assert found.parameters["k"] == pytest.approx(0.7, rel=0.01)
+    assert found.coefficients["k"] == pytest.approx(0.7, rel=1e-6)
