@@ -33,7 +33,7 @@ DIFFERENCE = 1e-4
 MAX_STEPS = 8
 ENOUGH = 1e-9
 """Relative change of the coefficients with which the steps end."""
-PAYING = 0.999
+PAYING = 1 - 1e-6
 """Ratio of two misfits above which a step has found nothing but the noise."""
 SHORTEST = 1 / 64
 """Share of a step, below which no shorter one is tried."""
