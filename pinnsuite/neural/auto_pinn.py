@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pinnsuite.neural.identification import identified, misfits
+from pinnsuite.neural.identification import Identification, misfits
 from pinnsuite.neural.option import DTYPES, at_least, choice, positive
 from pinnsuite.neural.pinn import PINN
 from pinnsuite.neural.random_features.solver import RandomFeatures
-from pinnsuite.neural.snapshot import Stopwatch
+from pinnsuite.problem.conditions import Observed
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import classify
 from pinnsuite.problem.mixed import mixed
 from pinnsuite.problem.replaced import with_coefficients
 from pinnsuite.solution.cost import Clock
-from pinnsuite.solution.solution import Snapshot, Solution, Status, failed
+from pinnsuite.solution.solution import Snapshot, Solution, Status
 from pinnsuite.solver import Progress, require_supported, silent
 
 MANY_COORDINATES = 4
 """Coordinates from which a network is trained in batches, by SOAP in float32."""
 FIRST_SHARE = 0.5
 """Share of a budget after which another method follows if none has been accepted."""
+FEW_STEPS = 150
+"""Of the network whose coefficients are where Gauss-Newton steps begin first."""
+EXPLAINED = 0.2
+"""Share of the variation of measurements that a fit may leave to their noise: with
+more, it may be another minimum, and the network is trained for longer."""
 WORSE_FIT = 3.0
 """Times the misfit of the network, above which exact equations fit another minimum."""
 NOISE_ALLOWANCE = 0.1
 """Acceptance with measurements: their noise leaves a residual that no fit removes."""
+NAMES = {
+    RandomFeatures: "random-features",
+    PINN: "pinn",
+    Identification: "gauss-newton",
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +53,10 @@ class AutoPINN:
       Gauss-Newton; then
     - in many dimensions, a network in batches with SOAP in float32;
     - with unknown coefficients in ordinary equations, a small network that follows the
-      measurements closely; everything else, `pinn` as it is. Where the unknowns are
-      numbers, what the network finds is where Gauss-Newton steps over forward solutions
-      by `random-features` begin, in the other half of the budget.
+      measurements closely; everything else, `pinn` as it is;
+    - where the unknowns are numbers, Gauss-Newton steps over forward solutions by
+      `random-features`, from what the network finds: soon, and once more when it has
+      been trained if they leave the measurements unexplained.
 
     A result is accepted by its residual at fresh points, of random features times the
     error that such a residual was seen to make, and never by a training loss:
@@ -143,40 +153,34 @@ class AutoPINN:
         clock = Clock()
         tried: list[tuple[str, Solution]] = []
         snapshots: list[Snapshot] = []
-        candidates = list(self.candidates(problem))
-        parts = len(candidates)
-        share = 1.0
-        if problem.unknowns and self._forward(problem) is not None:
-            parts, share = parts + 1, FIRST_SHARE
-
-        def run(name: str, solve: Callable[[Progress, float | None], Solution]) -> None:
+        forward = self._forward(problem)
+        parts = len(list(self._attempts(problem, forward, [])))
+        for solver, share in self._attempts(problem, forward, tried):
             spent = clock.cost().total
-            left = None if budget is None else share * budget - spent
+            left = None if budget is None else share * (budget - spent)
             if left is not None and left <= 0:
-                return
-            found = solve(_part(progress, len(tried), parts, name), left)
+                break
+            name = NAMES[type(solver)]
+            found = solver.solve(
+                problem,
+                progress=_part(progress, len(tried), parts, name),
+                budget=left,
+            )
             wall = sum(p.wall_s for p in clock.phases.values())
             clock.add(found.cost)
-            snapshots.extend(
+            snapshots += [
                 replace(s, cpu_s=s.cpu_s + spent, wall_s=s.wall_s + wall)
                 for s in found.snapshots
-            )
+            ]
             tried.append((name, found))
-
-        for solver in candidates:
-            name = "random-features" if isinstance(solver, RandomFeatures) else "pinn"
-            run(name, functools.partial(_solved, solver, problem))
-            if tried and tried[-1][1].status is Status.OK:
-                break
-        best = min((f for _, f in tried), key=_rank)
-        if share < 1.0 and best.coefficients:
-            share = 1.0
-            run("gauss-newton", functools.partial(self._identify, problem, best))
-            last = tried[-1][1]
-            if last.status is Status.OK and (
-                best.status is not Status.OK or _fits(problem, last, best)
+            if found.status is Status.OK and (
+                forward is None
+                or (
+                    isinstance(solver, Identification) and _is_explained(problem, found)
+                )
             ):
-                best = last
+                break
+        best = _best(problem, [found for _, found in tried])
         steps = [f"{name}: {found.status}, {found.sentence}" for name, found in tried]
         return replace(
             best,
@@ -186,56 +190,51 @@ class AutoPINN:
             details={**best.details, "tried": steps},
         )
 
+    def _attempts(
+        self,
+        problem: Problem,
+        forward: RandomFeatures | None,
+        tried: Sequence[tuple[str, Solution]],
+    ) -> Iterator[tuple[RandomFeatures | PINN | Identification, float]]:
+        """Yield solvers, and their shares of what is left of the budget.
+
+        Numbers are identified twice if need be: from a network that was trained for a
+        little while, and from one that had the time it takes.
+        """
+        for solver in self.candidates(problem):
+            if forward is None or not isinstance(solver, PINN):
+                yield solver, 1.0
+                continue
+            for network in (replace(solver, steps=FEW_STEPS), solver):
+                yield network, FIRST_SHARE
+                start = tried[-1][1].coefficients if tried else {}
+                share = FIRST_SHARE if network is not solver else 1.0
+                yield Identification(forward, start), share
+
     def _forward(self, problem: Problem) -> RandomFeatures | None:
-        """Return what solves `problem` with known coefficients, if they are numbers."""
-        if problem.unknown_fields:
+        """Return what solves it with known coefficients, where they are numbers."""
+        if not problem.unknowns or problem.unknown_fields:
             return None
         guesses = {u.name: u.guess for u in problem.unknown_scalars}
         features = RandomFeatures(acceptance=self.acceptance, seed=self.seed)
         known = with_coefficients(problem, guesses)
         return features if features.why_not(known) is None else None
 
-    def _identify(
-        self,
-        problem: Problem,
-        start: Solution,
-        progress: Progress,
-        budget: float | None,
-    ) -> Solution:
-        """Return the fit by Gauss-Newton steps from the coefficients of `start`."""
-        features = self._forward(problem)
-        assert features is not None
-        watch, clock = Stopwatch(), Clock()
 
-        def forward(known: Problem) -> Solution:
-            left = None if budget is None else budget - watch.cpu_s
-            return features.solve(known, budget=left)
+def _best(problem: Problem, found: Sequence[Solution]) -> Solution:
+    """Return the best of what was tried.
 
-        def is_over() -> bool:
-            share = 0.0 if budget is None else watch.cpu_s / budget
-            progress(min(share, 1.0), "forward solutions")
-            return share >= 1.0
-
-        with clock.phase("train"):
-            found = identified(problem, start.coefficients, forward, is_over)
-        if found is None or found.evaluator is None:
-            return failed(
-                Status.NOT_REACHED,
-                "no forward solution near the coefficients within the budget",
-                cost=clock.cost(),
-            )
-        misfit = float(found.details["misfit"])
-        last = Snapshot(watch.cpu_s, watch.wall_s, misfit, found.evaluator)
-        return replace(found, cost=clock.cost(), snapshots=[last])
-
-
-def _solved(
-    solver: RandomFeatures | PINN,
-    problem: Problem,
-    progress: Progress,
-    budget: float | None,
-) -> Solution:
-    return solver.solve(problem, progress=progress, budget=budget)
+    An accepted fit with exact equations, unless an accepted network fits far better.
+    """
+    best = min(found, key=_rank)
+    fits = [s for s in found if s.status is Status.OK and "misfit" in s.details]
+    if not fits:
+        return best
+    exact = min(fits, key=lambda s: float(s.details["misfit"]))
+    networks = [s for s in found if s.status is Status.OK and "misfit" not in s.details]
+    if any(not _fits(problem, exact, other) for other in networks):
+        return min(networks, key=_rank)
+    return exact
 
 
 def _fits(problem: Problem, found: Solution, other: Solution) -> bool:
@@ -249,6 +248,19 @@ def _fits(problem: Problem, found: Solution, other: Solution) -> bool:
         if s.evaluator is not None
     ]
     return len(sizes) == 2 and bool(sizes[0] <= WORSE_FIT * sizes[1])
+
+
+def _is_explained(problem: Problem, found: Solution) -> bool:
+    """Say whether it is a fit that leaves little of how the measurements vary."""
+    if "misfit" not in found.details:
+        return False
+    parts = [
+        np.log(o.values) if o.scale == "log" else o.values
+        for o in problem.conditions_of(Observed)
+    ]
+    varied = np.concatenate([v - v.mean() for v in parts])
+    size = math.sqrt(float(np.mean(varied**2)))
+    return bool(float(found.details["misfit"]) <= EXPLAINED * size)
 
 
 def _part(progress: Progress, k: int, parts: int, name: str) -> Progress:

@@ -23,10 +23,19 @@ import numpy as np
 import scipy.stats
 
 from pinnsuite.neural.interval import LEVEL
+from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.problem.conditions import Observed
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.replaced import with_coefficients
-from pinnsuite.solution.solution import Evaluator, Solution, Status
+from pinnsuite.solution.cost import Clock
+from pinnsuite.solution.solution import (
+    Evaluator,
+    Snapshot,
+    Solution,
+    Status,
+    failed,
+)
+from pinnsuite.solver import Progress, Solver, silent
 
 DIFFERENCE = 1e-4
 """Of a coefficient, as a share of it, for a column of the Jacobian."""
@@ -39,6 +48,58 @@ SHORTEST = 1 / 64
 """Share of a step, below which no shorter one is tried."""
 
 Forward = Callable[[Problem], Solution]
+Note = Callable[[float, Evaluator], None]
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Gauss-Newton steps over the forward solutions of another solver.
+
+    Attributes
+    ----------
+    forward
+        Solves with known coefficients.
+    start
+        Coefficients to begin with.
+    """
+
+    forward: Solver
+    start: Mapping[str, float]
+
+    def solve(
+        self,
+        problem: Problem,
+        *,
+        progress: Progress = silent,
+        budget: float | None = None,
+    ) -> Solution:
+        """Return what fits the measurements best; each step is a snapshot."""
+        clock, watch = Clock(), Stopwatch()
+        snapshots: list[Snapshot] = []
+
+        def forward(known: Problem) -> Solution:
+            left = None if budget is None else max(budget - watch.cpu_s, 0.0)
+            return self.forward.solve(known, budget=left)
+
+        def is_over() -> bool:
+            share = 0.0 if budget is None else watch.cpu_s / budget
+            progress(min(share, 1.0), f"{len(snapshots)} steps")
+            return share >= 1.0
+
+        def note(misfit: float, evaluate: Evaluator) -> None:
+            snapshots.append(Snapshot(watch.cpu_s, watch.wall_s, misfit, evaluate))
+
+        found = None
+        with clock.phase("train"):
+            if self.start:
+                found = identified(problem, self.start, forward, is_over, note)
+        if found is None:
+            return failed(
+                Status.NOT_REACHED,
+                "no forward solution near the coefficients within the budget",
+                cost=clock.cost(),
+            )
+        return replace(found, cost=clock.cost(), snapshots=snapshots)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +114,11 @@ class _State:
     def size(self) -> float:
         """Root mean square of the misfits."""
         return math.sqrt(float(np.mean(self.misfits**2)))
+
+    def tell(self, note: Note) -> None:
+        """Note the state."""
+        assert self.solution.evaluator is not None
+        note(self.size, self.solution.evaluator)
 
 
 def misfits(problem: Problem, evaluate: Evaluator) -> np.ndarray:
@@ -74,6 +140,7 @@ def identified(
     start: Mapping[str, float],
     forward: Forward,
     is_over: Callable[[], bool],
+    note: Note = lambda *_: None,
 ) -> Solution | None:
     """Return the solution that fits the measurements best, None if there is none.
 
@@ -87,6 +154,8 @@ def identified(
         Solves with known coefficients.
     is_over
         Asked before each solution; True ends the steps.
+    note
+        Told the misfit and the fields of each state.
 
     Returns
     -------
@@ -127,6 +196,7 @@ def identified(
     slopes = None if now is None else jacobian(now)
     if now is None or slopes is None:
         return None
+    now.tell(note)
     for _ in range(MAX_STEPS):
         step = _step(slopes, now.misfits)
         size = np.abs(step / np.maximum(np.abs(now.values), np.finfo(float).tiny)).max()
@@ -142,6 +212,7 @@ def identified(
             break
         is_done = new.size > PAYING * now.size
         now = new
+        now.tell(note)
         again = jacobian(now)
         if again is None:
             break
