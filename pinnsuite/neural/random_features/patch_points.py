@@ -131,7 +131,7 @@ class PatchPoints:
             for end, side in enumerate(problem.domain.sides(x)):  # type: ignore[union-attr]
                 if side != name:
                     continue
-                patches = numbers[-end].ravel()
+                patches = np.unique(numbers[-end])
                 local = np.insert(face, axis + offset, 2.0 * end - 1.0, axis=1)
                 points = (
                     self.centres[patches, None] + self.halves[patches, None] * local

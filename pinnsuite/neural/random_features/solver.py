@@ -426,10 +426,10 @@ class _Run:
         o, equations = self._options, self._equations
         problem = equations.problem
         partition = layers(equations)
-        for axis in range(len(partition.edges)):
+        for axis in range(partition.dimension):
             count = FIRST_PATCHES.get(problem.dimension, 2)
             while 2 * len(partition.edges[axis]) - 1 <= count + 1:
-                along = np.arange(len(partition.edges)) == axis
+                along = np.arange(partition.dimension) == axis
                 every = np.tile(along, (len(partition), 1))
                 partition = partition.refined(range(len(partition)), every)
         # Windows in the plane would need features of three coordinates, and many more.

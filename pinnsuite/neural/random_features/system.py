@@ -156,7 +156,7 @@ class System:
                 found.append(_FixedRows(field, table, values, weights))
         return found
 
-    def _fluxes(self, i: Interface, column: int, face: np.ndarray) -> Fluxes:
+    def _fluxes(self, i: Interface, column: int, both: np.ndarray) -> Fluxes:
         """Return the fluxes of fields whose coefficients jump, with their weights.
 
         In local coordinates, those of the lower patch along `column`.
@@ -165,15 +165,14 @@ class System:
         found = {}
         ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
         if len(self._corners):
-            local = np.insert(face, column, 1.0, axis=1)
-            points = self._centres[i.lower] + self._halves[i.lower] * local
+            points = self._centres[i.lower] + self._halves[i.lower] * both[0]
             near = self._near_corners(points, self._halves[i.lower])
             for field, highest in enumerate(self._equations.orders[column]):
                 for order in range(1, highest if near.min() < 1.0 else 1):
                     along = tuple(order if c == column else 0 for c in range(d))
                     found[field, order] = [(along, near, near * ratio**-order)]
         for field, weights in self._flux_weights.items():
-            weight = np.full(len(face), min(weights[i.lower], weights[i.upper]))
+            weight = np.full(both.shape[1], min(weights[i.lower], weights[i.upper]))
             for order in range(1, self._equations.orders[column][field]):
                 along = tuple(order if c == column else 0 for c in range(d))
                 found[field, order] = [(along, weight, weight * ratio**-order)]
@@ -183,9 +182,9 @@ class System:
             least = self._coefficients[field].min()
             unit = self._halves[i.lower, column] ** order * FLUX_WEIGHT / least
             sides = []
-            for patch, end in ((i.lower, 1.0), (i.upper, -1.0)):
+            for patch, local in zip((i.lower, i.upper), both, strict=True):
                 # A little inside, where the coefficient is that of the patch.
-                local = np.insert(face, column, end * (1 - 1e-9), axis=1)
+                local = local * np.where(np.arange(d) == column, 1 - 1e-9, 1.0)
                 points = self._centres[patch] + self._halves[patch] * local
                 slopes = _slopes_at(e, points)
                 near = self._near_corners(points, self._halves[patch])

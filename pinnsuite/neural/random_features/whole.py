@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -207,8 +207,8 @@ def whole(equations: Equations) -> Partition:
     """Return the partition into one patch."""
     problem = equations.problem
     if problem.domain is None:
-        return Partition(())
-    return Partition(
+        return Partition.grid(())
+    return Partition.grid(
         tuple(np.asarray(b, dtype=float) for b in problem.domain.bounds),
         problem.domain,
         equations.periodic,
@@ -224,7 +224,7 @@ def layers(equations: Equations) -> Partition:
         np.sort(np.append(e, jump_planes(equations.problem, x)))
         for x, e in zip(equations.problem.space, one.edges, strict=True)
     )
-    return replace(one, edges=edges, planes=edges)
+    return Partition.grid(edges, one.domain, one.periodic, planes=edges)
 
 
 def times_of(equations: Equations) -> tuple[float, float] | None:
@@ -275,7 +275,7 @@ def shares_and_tails(
     tails = system.tails(piece.coefficients, np.arange(len(piece.partition)))
     return (
         np.where(np.isfinite(shares), shares, 1.0),
-        np.nan_to_num(tails[:, -len(piece.partition.edges) :], nan=1.0),
+        np.nan_to_num(tails[:, -piece.partition.dimension :], nan=1.0),
     )
 
 

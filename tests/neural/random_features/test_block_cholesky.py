@@ -54,12 +54,14 @@ def test_rows_that_depend_on_each_other_are_damped_more():
     # One point twenty times over: of rank one, for twelve unknowns.
     table = np.random.default_rng(0).normal(size=12)
     matrix = np.repeat(table[None], 20, axis=0)[None]
-    rows = Rows(matrix, np.full((1, 20), 3.0), np.zeros((1, 1, 12)), Partition(()), [])
+    rows = Rows(
+        matrix, np.full((1, 20), 3.0), np.zeros((1, 1, 12)), Partition.grid(()), []
+    )
     found = rows.solved(rows.squared(1e-18))
     np.testing.assert_allclose(matrix[0] @ found[0, 0], 3.0, rtol=1e-4)
 
 
 def test_rows_that_are_not_finite_have_no_finite_solution():
     matrix = np.full((1, 20, 12), np.nan)
-    rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), Partition(()), [])
+    rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), Partition.grid(()), [])
     assert not np.isfinite(rows.solved(rows.squared(1e-13))).any()
