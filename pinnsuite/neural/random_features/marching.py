@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.elimination import Preconditioner
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -197,7 +197,7 @@ class Steps:
 
     coefficients: np.ndarray
     is_converged: bool
-    factors: Preconditioner | None
+    factors: BlockTriangle | None
 
 
 def newton(
@@ -225,7 +225,7 @@ def newton(
     is_chain = system.shape[0] > 1
     state = None if system.is_linear else system.state_from(start)
     old = np.zeros(system.shape)
-    factors: Preconditioner | None = None
+    factors: BlockTriangle | None = None
     added: np.ndarray | None = None
     if before is not None and before.factors is not None:
         rows, _ = system.rows(before.coefficients, state)

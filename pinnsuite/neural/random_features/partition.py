@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 
+from pinnsuite.neural.random_features.block_triangle import elimination
 from pinnsuite.problem.domain import Domain
 
 _PROBES = 64
@@ -141,28 +142,15 @@ class Partition:
         return found
 
     @cached_property
-    def fronts(self) -> list[list[int]]:
-        """The patches in groups of which only neighbouring ones touch.
-
-        Each holds what touches the one before: from an end of an axis on, which makes
-        slices of a grid, or from the smallest patch on, which makes rings around it;
-        whatever takes the least work.
-        """
-        if not self.dimension:
-            return [[0]]
-        sizes = np.prod(np.ptp(self.boxes, axis=2), axis=1)
-        starts = [np.flatnonzero(low == low.min()) for low in self.boxes[..., 0].T]
-        starts.append(sizes.argmin(keepdims=True))
-        beside: list[list[int]] = [[] for _ in self.boxes]
-        for i in self.interfaces:
-            beside[i.lower].append(i.upper)
-            beside[i.upper].append(i.lower)
-        return min((_levels(s.tolist(), beside) for s in starts), key=_work)
-
-    @cached_property
     def work(self) -> float:
         """Operations of an elimination, in some unit."""
-        return _work(self.fronts)
+        touch: dict[int, set[int]] = {p: set() for p in range(len(self))}
+        for i in self.interfaces:
+            touch[i.lower].add(i.upper)
+            touch[i.upper].add(i.lower)
+        for p, those in touch.items():
+            those.discard(p)
+        return float(sum((1 + len(those)) ** 3 for _, those in elimination(touch)))
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Return the number of the patch of each point (n, d): (n,).
@@ -216,7 +204,9 @@ class Partition:
             chosen = np.repeat(chosen, count, axis=0)
         kept = ~is_new
         kept[is_new] = _inside(parts[is_new], self.domain)
-        return replace(self, boxes=parts[kept])
+        parts = parts[kept]
+        # In the order of their lower ends, as in a grid.
+        return replace(self, boxes=parts[np.lexsort(parts[:, ::-1, 0].T)])
 
     def _too_wide(self) -> np.ndarray:
         """Return which patches are out of balance, along which axes: (patches, d)."""
@@ -259,28 +249,9 @@ def _inside(boxes: np.ndarray, domain: Domain | None) -> np.ndarray:
     unit = np.random.default_rng(0).uniform(size=(_PROBES, boxes.shape[1]))
     points = boxes[:, None, :, 0] + unit * np.ptp(boxes, axis=2)[:, None]
     away = domain.signed_distance(points.reshape(-1, boxes.shape[1]))
-    is_inside: np.ndarray = (away < 0).reshape(len(boxes), -1).any(1)
-    return is_inside
+    nearest: np.ndarray = away.reshape(len(boxes), -1).min(1)
+    return nearest < 0
 
 
 def _distinct(pairs: np.ndarray) -> np.ndarray:
     return np.unique(pairs[(pairs >= 0).all(1)], axis=0)
-
-
-def _levels(start: list[int], beside: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the patches in groups by their distance from those at the start."""
-    left = set(range(len(beside))) - set(start)
-    found = [start]
-    while left:
-        near = sorted({q for p in found[-1] for q in beside[p]} & left)
-        # What nothing found touches begins anew.
-        found.append(near or [min(left)])
-        left.difference_update(found[-1])
-    return found
-
-
-def _work(fronts: Sequence[Sequence[int]]) -> float:
-    sizes = [len(f) for f in fronts]
-    return float(
-        sum(a * (a + b) ** 2 for a, b in zip(sizes, [*sizes[1:], 0], strict=True))
-    )

@@ -14,7 +14,8 @@ import scipy.fft
 
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
-from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -319,7 +320,7 @@ class System:
             return np.full(self.shape, np.nan), math.inf
         return rows.old + self.eliminated(rows)[0], misfit
 
-    def eliminated(self, rows: Rows) -> tuple[np.ndarray, Preconditioner]:
+    def eliminated(self, rows: Rows) -> tuple[np.ndarray, BlockTriangle]:
         """Return the solution of rows, and their factors.
 
         Of orthonormal functions by normal equations: in space an elimination front by
@@ -417,7 +418,7 @@ class System:
         misfit += math.fsum(
             float(np.sum((j.weight * j.jumps(old)) ** 2)) for j in self._joints
         )
-        return Rows(matrix, target, old, self._partition, self._joints), misfit
+        return Rows(matrix, target, old, self._joints), misfit
 
     def _at_boundary(
         self, a_set: _BoundarySet, expression: Expression, old: np.ndarray

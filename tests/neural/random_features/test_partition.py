@@ -31,17 +31,6 @@ def of(counts, periodic):
 
 @settings(max_examples=60, deadline=None)
 @given(COUNTS, PERIODIC)
-def test_only_neighbouring_fronts_touch_and_hold_every_patch_once(counts, periodic):
-    partition = of(counts, periodic)
-    fronts = partition.fronts
-    assert sorted(p for f in fronts for p in f) == list(range(len(partition)))
-    place = {p: g for g, f in enumerate(fronts) for p in f}
-    for i in partition.interfaces:
-        assert abs(place[i.lower] - place[i.upper]) <= 1
-
-
-@settings(max_examples=60, deadline=None)
-@given(COUNTS, PERIODIC)
 def test_faces_of_touching_patches_coincide_up_to_the_period(counts, periodic):
     partition = of(counts, periodic)
     d = len(partition.edges)
@@ -100,12 +89,11 @@ def test_a_single_chosen_patch_is_not_joined_with_another():
     assert len(partition.coarsened([0, 1, 2])) == 4
 
 
-def test_periodic_ends_touch_and_fronts_go_round_both_ways():
+def test_periodic_ends_touch():
     partition = grid(5, periodic=(0,))
     assert [(i.lower, i.upper) for i in partition.interfaces if i.is_wrapped] == [
         (4, 0)
     ]
-    assert partition.fronts == [[0], [1, 4], [2, 3]]
 
 
 def test_one_periodic_patch_touches_itself():
@@ -122,14 +110,6 @@ def test_cells_inside_a_hole_are_left_out_and_cells_it_cuts_are_kept():
     far = partition.numbers[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert (far >= 0).all()
     assert partition.numbers[4, 4] == -1
-
-
-def test_patches_around_a_hole_touch_by_neighbouring_fronts_only():
-    partition = holed()
-    place = {p: g for g, f in enumerate(partition.fronts) for p in f}
-    assert len(place) == len(partition)
-    for i in partition.interfaces:
-        assert abs(place[i.lower] - place[i.upper]) <= 1
 
 
 def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_patch():
@@ -153,7 +133,6 @@ def test_a_point_on_the_boundary_beside_a_cell_left_out_belongs_to_a_patch_it_to
 def test_ordinary_equations_have_one_patch_without_space():
     partition = Partition.grid(())
     assert len(partition) == 1
-    assert partition.fronts == [[0]]
     assert np.array_equal(partition.locate(np.zeros((3, 0))), [0, 0, 0])
 
 
