@@ -113,7 +113,7 @@ class Rows:
         numpy.linalg.LinAlgError
             If that does not help.
         """
-        patches, fields, size = self.old.shape
+        _, fields, size = self.old.shape
         n = fields * size
         own = np.swapaxes(self.matrix, 1, 2) @ self.matrix
         between: dict[tuple[int, int], np.ndarray] = {}
@@ -146,7 +146,7 @@ class Rows:
         The rows of each patch are brought to triangular form first; then the patches
         are eliminated one by one.
         """
-        patches, fields, size = self.old.shape
+        _, fields, size = self.old.shape
         n = fields * size
         both = np.concatenate([self.matrix, self.target[..., None]], axis=2)
         if both.shape[1] > n + 1 and self.joints:

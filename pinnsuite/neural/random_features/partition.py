@@ -74,7 +74,7 @@ class Partition:
         periodic: tuple[int, ...] = (),
         planes: tuple[np.ndarray, ...] = (),
     ) -> Partition:
-        """Return the boxes between planes at increasing positions, `edges[k]` of x_k."""
+        """Return the boxes between the planes x_k = `edges[k]`, which increase."""
         ends = [np.column_stack([e[:-1], e[1:]]) for e in edges]
         boxes = np.array(list(product(*ends))).reshape(
             math.prod(map(len, ends)), len(edges), 2
