@@ -174,6 +174,16 @@ class Partition:
             found[lost] = away.argmin(1)
         return found
 
+    def around(self, point: np.ndarray) -> np.ndarray:
+        """Return the numbers of the patches that a point touches or lies in."""
+        slack = _SAME * np.ptp(self.boxes, axis=2)
+        low, high = self.boxes[..., 0] - slack, self.boxes[..., 1] + slack
+        return np.flatnonzero(((low <= point) & (point <= high)).all(1))
+
+    def width(self, patches: np.ndarray) -> float:
+        """Return the longest side of patches."""
+        return float(np.ptp(self.boxes[patches], axis=2).max())
+
     def refined(
         self, patches: Sequence[int] | np.ndarray, along: np.ndarray | None = None
     ) -> Partition:

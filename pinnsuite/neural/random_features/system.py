@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import scipy.fft
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
 from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.corners import corners
 from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
@@ -25,7 +25,6 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import Fluxes, joints
 from pinnsuite.neural.random_features.partition import Interface, Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
-from pinnsuite.problem.domain import Box, Polygon
 from pinnsuite.problem.jets import Jet
 
 EXTRAPOLATION = 2
@@ -117,7 +116,7 @@ class System:
             points, normals = self._points.boundary(name, count)
             owner = self._partition.locate(
                 # A point on a face between patches belongs to the one inside.
-                self._points.inwards(points, normals)
+                self._points.inwards(points[:, -normals.shape[1] :], normals)
             )
             found.append(
                 _BoundarySet(
@@ -251,15 +250,9 @@ class System:
     @cached_property
     def _corners(self) -> np.ndarray:
         """The corners of a domain in the plane that is cut into patches: (n, 2)."""
-        domain = self._equations.problem.domain
-        none = np.zeros((0, 2))
-        if self._times is not None or domain is None or len(self._centres) == 1:
-            return none
-        if isinstance(domain, Polygon):
-            return np.array(domain.vertices)
-        if isinstance(domain, Box) and domain.dimension == 2:
-            return np.array(list(itertools.product(*domain.bounds)))
-        return none
+        if self._times is not None or len(self._centres) == 1:
+            return np.zeros((0, 2))
+        return corners(self._equations.problem.domain)
 
     def state_of(self, coefficients: np.ndarray) -> list[np.ndarray]:
         """Return the jets at the interior points: (patches, n) each."""
@@ -495,11 +488,13 @@ class System:
         """Return how much the residual at fresh points may cost: (patches,).
 
         With r the root mean square of a residual over a patch and S that of its terms
-        `Σ |∂F/∂s s|` over all patches: `r/S`, or in a window of length τ the change
-        `r τᵐ/(c |u|)` of the solution that it makes, if that is less (c the coefficient
-        of `∂ᵐu/∂tᵐ`, the highest). Patches that are less than `FAIR_SHARE` of the
-        volume count as the root of their share: an error there weighs that much in L2.
-        The largest over the equations.
+        `Σ |∂F/∂s s|`: `r/S`, or in a window of length τ the change `r τᵐ/(c |u|)` of
+        the solution that it makes, if that is less (c the coefficient of `∂ᵐu/∂tᵐ`, the
+        highest). In a window S is that over all patches; else the one of the patch, but
+        at least their mean: next to a corner terms may be of any size, and must not
+        make the residual elsewhere seem small. Patches that are less than `FAIR_SHARE`
+        of the volume count as the root of their share: an error there weighs that much
+        in L2. The largest over the equations.
         """
         local = self._points.inside(2 * self._basis.size, self._seed + 101)
         tables = self._tables_at(local)
@@ -516,7 +511,7 @@ class System:
             values = [state[j] for j in e.jets]
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
-            cost = self._cost(e, slopes, state)
+            cost = self._cost(e, slopes, state, near)
             residual = residual * near
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
@@ -533,12 +528,20 @@ class System:
         return share
 
     def _cost(
-        self, expression: Expression, slopes: Sequence[Any], state: dict[Jet, Any]
-    ) -> float:
-        """Return the share of error that a residual of one may make."""
+        self,
+        expression: Expression,
+        slopes: Sequence[Any],
+        state: dict[Jet, Any],
+        near: np.ndarray,
+    ) -> np.ndarray | float:
+        """Return the share of error that a residual of one may make: (patches,)."""
         terms: Any = 0.0
         for jet, slope in zip(expression.jets, slopes, strict=True):
             terms = terms + np.abs(slope * state[jet])
+        if self._times is None:
+            own = np.sqrt(np.mean((near * terms) ** 2, axis=1))
+            sizes = np.maximum(own, self._share @ own)
+            return 1.0 / np.where(sizes > 0, sizes, 1.0)
         size = math.sqrt(self._share @ np.mean(terms**2, axis=1)) or 1.0
         return min(1.0 / size, self._cost_in_time(expression, slopes, state))
 
@@ -549,8 +552,7 @@ class System:
         state: dict[Jet, np.ndarray],
     ) -> float:
         """Return `τᵐ/(c |u|)` of an evolution equation, else infinity."""
-        if self._times is None:
-            return math.inf
+        assert self._times is not None
         jets = expression.jets
         highest = max(j.orders[0] for j in jets)
         if not highest:

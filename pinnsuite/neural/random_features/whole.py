@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal, draw
+from pinnsuite.neural.random_features.corners import corners
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -50,6 +51,11 @@ does not make more than `MAX_GROWTH` times as many of them."""
 MAX_GROWTH = 2.6
 SIMILAR = 0.3
 """Ratio of spectral tails from which a patch is halved along both axes."""
+SINGULAR = 0.25
+"""Share of a corner's indicator that a halving leaves if the solution is not smooth
+there: of an r^k, k > 0, it is about a half, of what is smooth next to nothing."""
+MOST_HALVINGS = 4
+"""Halvings towards a corner from one solution to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +177,9 @@ def many_patches(
     partition = layers(equations)
     if len(partition) == 1:
         partition = partition.refined(range(len(partition)))
+    outline = corners(problem.domain)
     start: State | None = None
+    before: tuple[Partition, np.ndarray] | None = None
     spent = 0.0
     while len(partition) * len(problem.fields) * basis.size <= max_unknowns:
         if remaining() <= spent:
@@ -182,10 +190,11 @@ def many_patches(
         found = level(equations, note, basis, partition, seed, remaining, start)
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
-        finer = halved(partition, *shares_and_tails(equations, found, seed))
-        # Nested dissection of N patches takes operations like N² at most.
-        more = len(finer) / len(partition)
-        spent = watch.cpu_s * (more**2 if is_dear else finer.work / partition.work)
+        shares, tails = shares_and_tails(equations, found, seed)
+        finer = halved(partition, shares, tails)
+        finer = graded(finer, partition, shares, before, outline)
+        before = partition, shares
+        spent = watch.cpu_s * finer.work / partition.work
         partition = finer
 
 
@@ -200,6 +209,51 @@ def halved(partition: Partition, shares: np.ndarray, tails: np.ndarray) -> Parti
         finer = partition.refined(worst, along[worst])
         if len(finer) <= MAX_GROWTH * len(partition):
             break
+    return finer
+
+
+def graded(
+    finer: Partition,
+    partition: Partition,
+    shares: np.ndarray,
+    before: tuple[Partition, np.ndarray] | None,
+    outline: np.ndarray,
+) -> Partition:
+    """Return a finer partition, graded towards corners that halving hardly mends.
+
+    How much the last halvings left of a corner's indicator says how many more of them
+    make it a small part of what the other patches show.
+
+    Parameters
+    ----------
+    finer
+        The worst patches of `partition`, halved.
+    shares
+        The indicators on `partition`.
+    before
+        The partition before, and the indicators on it.
+    outline
+        The corners: (n, 2).
+    """
+    if before is None:
+        return finer
+    touching = [partition.around(c) for c in outline]
+    others = np.delete(shares, np.concatenate([np.zeros(0, dtype=int), *touching]))
+    goal = THRESHOLDS[0] * others.max(initial=0.0)
+    for corner, patches in zip(outline, touching, strict=True):
+        old, old_shares = before
+        those = old.around(corner)
+        now, then = shares[patches].max(), old_shares[those].max()
+        halvings = math.log2(old.width(those) / partition.width(patches))
+        if not halvings or goal <= 0.0 or now <= goal:
+            continue
+        left = min(now / then, 0.9) ** (1 / halvings)
+        if left < SINGULAR:
+            continue
+        number = math.ceil(math.log(goal / now) / math.log(left))
+        smallest = partition.width(patches) / 2 ** min(number, MOST_HALVINGS)
+        while finer.width(near := finer.around(corner)) > smallest * (1 + 1e-9):
+            finer = finer.refined(near)
     return finer
 
 
