@@ -40,6 +40,8 @@ class Joint:
         Shape (rows, functions).
     field
         Its number.
+    weights
+        How much the rows of each interface count: (interfaces,).
     """
 
     lower: np.ndarray
@@ -47,6 +49,7 @@ class Joint:
     left: np.ndarray
     right: np.ndarray
     field: int
+    weights: np.ndarray
 
     def jumps(self, coefficients: np.ndarray) -> np.ndarray:
         """Return the misfit of the rows, (interfaces, rows)."""
@@ -56,10 +59,10 @@ class Joint:
         )
         return jumps
 
-    @property
-    def weight(self) -> float:
-        """What makes rows of all interfaces count alike."""
-        return 1.0 / math.sqrt(len(self.left))
+    def weighted(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the misfit of the rows as it counts, (interfaces, rows)."""
+        found: np.ndarray = self.weights[:, None] * self.jumps(coefficients)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +87,16 @@ class Rows:
 
     @cached_property
     def _jumps(self) -> list[np.ndarray]:
-        return [j.jumps(self.old) for j in self.joints]
+        return [j.weighted(self.old) for j in self.joints]
 
     def solved(self, known: BlockTriangle) -> np.ndarray:
         """Return the solution of the normal equations whose factors are known."""
         right = np.einsum("prn,pr->pn", self.matrix, self.target)
         right = right.reshape(self.old.shape)
         for j, jump in zip(self.joints, self._jumps, strict=True):
-            np.subtract.at(right[:, j.field], j.lower, j.weight**2 * jump @ j.left)
-            np.add.at(right[:, j.field], j.upper, j.weight**2 * jump @ j.right)
+            jump = j.weights[:, None] * jump
+            np.subtract.at(right[:, j.field], j.lower, jump @ j.left)
+            np.add.at(right[:, j.field], j.upper, jump @ j.right)
         parts = known.solve(known.solve_transposed(self._split(right)))
         return np.reshape(parts, self.old.shape)
 
@@ -119,16 +123,17 @@ class Rows:
         between: dict[tuple[int, int], np.ndarray] = {}
         for joint in self.joints:
             those = slice(joint.field * size, (joint.field + 1) * size)
-            left, right = joint.weight * joint.left, joint.weight * joint.right
+            left, right = joint.left, joint.right
             here, there, both = left.T @ left, right.T @ right, -left.T @ right
-            for a, b in zip(joint.lower.tolist(), joint.upper.tolist(), strict=True):
-                own[a, those, those] += here
-                own[b, those, those] += there
+            pairs = zip(joint.lower.tolist(), joint.upper.tolist(), strict=True)
+            for (a, b), square in zip(pairs, joint.weights**2, strict=True):
+                own[a, those, those] += square * here
+                own[b, those, those] += square * there
                 if a == b:
-                    own[a, those, those] += both + both.T
+                    own[a, those, those] += square * (both + both.T)
                     continue
                 block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
-                block[those, those] += both if a < b else both.T
+                block[those, those] += square * (both if a < b else both.T)
         while True:
             try:
                 return cholesky(own, between, damping)
@@ -153,12 +158,14 @@ class Rows:
             both = np.stack([triangular(b) for b in both])
         between: dict[tuple[int, int], list[np.ndarray]] = {}
         for joint, jumps in zip(self.joints, self._jumps, strict=True):
-            for a, b, jump in zip(joint.lower, joint.upper, jumps, strict=True):
+            for a, b, weight, jump in zip(
+                joint.lower, joint.upper, joint.weights, jumps, strict=True
+            ):
                 rows = np.zeros((len(joint.left), 2 * n + 1))
                 first = joint.field * size
-                rows[:, first : first + size] = joint.weight * joint.left
-                rows[:, n + first : n + first + size] = -joint.weight * joint.right
-                rows[:, -1] = -joint.weight * jump
+                rows[:, first : first + size] = weight * joint.left
+                rows[:, n + first : n + first + size] = -weight * joint.right
+                rows[:, -1] = -jump
                 between.setdefault((int(a), int(b)), []).append(rows)
         own = [[b] for b in both]
         couplings = []
@@ -196,7 +203,7 @@ class Rows:
         def product(v: np.ndarray) -> np.ndarray:
             x = np.reshape(known.solve(self._split(v)), self.old.shape)
             own = self.matrix @ x.reshape(patches, n, 1)
-            between = [j.weight * j.jumps(x).ravel() for j in self.joints]
+            between = [j.weighted(x).ravel() for j in self.joints]
             return np.concatenate([own.ravel(), *between])
 
         def transposed(y: np.ndarray) -> np.ndarray:
@@ -205,7 +212,7 @@ class Rows:
             first = number
             for j in self.joints:
                 part = y[first : first + len(j.lower) * len(j.left)]
-                part = j.weight * part.reshape(len(j.lower), -1)
+                part = j.weights[:, None] * part.reshape(len(j.lower), -1)
                 np.add.at(x[:, j.field], j.lower, part @ j.left)
                 np.subtract.at(x[:, j.field], j.upper, part @ j.right)
                 first += part.size
@@ -214,10 +221,7 @@ class Rows:
         target = np.concatenate(
             [
                 self.target.ravel(),
-                *(
-                    -j.weight * jump.ravel()
-                    for j, jump in zip(self.joints, self._jumps, strict=True)
-                ),
+                *(-jump.ravel() for jump in self._jumps),
             ]
         )
         operator = scipy.sparse.linalg.LinearOperator(

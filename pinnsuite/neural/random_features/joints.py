@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ def joints(
     orders: Sequence[Sequence[int]],
     offset: int,
     interfaces: Sequence[Interface],
+    weights: np.ndarray,
     fluxes: Callable[[Interface, int, np.ndarray], Fluxes] = lambda *_: {},
 ) -> list[Joint]:
     """Return the rows across interfaces, those that are alike together.
@@ -40,6 +42,9 @@ def joints(
         The number of coordinates of the patches before those of space.
     interfaces
         Which patches touch.
+    weights
+        How much the rows of each patch count: (patches,). Those between two count as
+        little as those of either.
     fluxes
         Of an interface, the coordinate across it and points on it in the local
         coordinates of both patches.
@@ -87,7 +92,10 @@ def joints(
         tables = _jumps(basis, column, ratio, orders[column], *known[key])
         for field, (left, right) in enumerate(tables):
             if len(left):
-                found.append(Joint(lower, upper, left, right, field))
+                # As much on every interface, however many rows it has.
+                scales = np.minimum(weights[lower], weights[upper])
+                scales = scales / math.sqrt(len(left))
+                found.append(Joint(lower, upper, left, right, field, scales))
     return found
 
 

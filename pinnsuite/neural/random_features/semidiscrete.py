@@ -108,7 +108,12 @@ class Semidiscrete:
         count = self._points.face_count()
         self._boundary = self._boundary_sets(count)
         self._joints = joints(
-            basis, self._points, equations.orders[1:], 0, partition.interfaces
+            basis,
+            self._points,
+            equations.orders[1:],
+            0,
+            partition.interfaces,
+            np.ones(len(partition)),
         )
 
     @property

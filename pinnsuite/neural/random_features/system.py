@@ -89,6 +89,7 @@ class System:
             equations.orders,
             offset,
             partition.interfaces,
+            self._weights,
             self._fluxes,
         )
 
@@ -96,6 +97,21 @@ class System:
     def num_fields(self) -> int:
         """The number of fields."""
         return len(self._equations.problem.fields)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """How much the rows of each patch count: (patches,).
+
+        Those of small patches at a corner as the root of their share of the volume:
+        what they cannot meet would else be made good in their neighbours, at the cost
+        of what the neighbours can.
+        """
+        weights: np.ndarray = np.ones(len(self._centres))
+        share = self._share
+        for corner in self._corners:
+            those = self._partition.around(corner)
+            weights[those] = np.sqrt(share[those] / share.max())
+        return weights
 
     def _tables_at(self, local: np.ndarray) -> dict[Orders, np.ndarray]:
         orders = list(dict.fromkeys(j.orders for j in self._jets))
@@ -382,7 +398,7 @@ class System:
             flat = matrix.reshape(patches, count, -1)
             norm = np.sqrt(np.mean(light**2, axis=(1, 2, 3)) * size * fields)
             norm = 1.0 / (np.where(norm > 0, norm, 1.0) * math.sqrt(count))
-            weights = norm[:, None] * near
+            weights = (self._weights * norm)[:, None] * near
             misfit += float(np.sum((weights * residual) ** 2))
             rows.append(flat * weights[..., None])
             right.append(target * weights)
@@ -408,9 +424,7 @@ class System:
         target = np.concatenate(right, axis=1)
         if not (np.isfinite(matrix).all() and np.isfinite(target).all()):
             return None, math.inf
-        misfit += math.fsum(
-            float(np.sum((j.weight * j.jumps(old)) ** 2)) for j in self._joints
-        )
+        misfit += math.fsum(float(np.sum(j.weighted(old) ** 2)) for j in self._joints)
         return Rows(matrix, target, old, self._joints), misfit
 
     def _at_boundary(
@@ -455,7 +469,7 @@ class System:
                     light[:, jet.field] += self._lightened(part, jet, owner)
             norm = np.sqrt(np.mean(light**2, axis=(1, 2)) * size * fields)
             norm = 1.0 / np.where(norm > 0, norm, 1.0)
-            norm = norm / np.sqrt(counts[owner])
+            norm = norm * self._weights[owner] / np.sqrt(counts[owner])
             rows = np.zeros((patches, counts.max(), fields * size))
             rows[owner, place] = norm[:, None] * matrix.reshape(len(owner), -1)
             right = np.zeros((patches, counts.max()))
