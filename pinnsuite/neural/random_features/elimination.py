@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse.linalg
 
-from pinnsuite.neural.random_features.block_cholesky import BlockCholesky
+from pinnsuite.neural.random_features.block_cholesky import cholesky
 from pinnsuite.neural.random_features.block_least_squares import (
     ROUND_OFF,
     Coupling,
-    Factors,
     solve,
     triangular,
 )
-from pinnsuite.neural.random_features.partition import Partition
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
 
 MAX_ITERATIONS = 25
 """LSQR steps with old factors before new ones are made: they cost about as much."""
@@ -41,6 +40,8 @@ class Joint:
         Shape (rows, functions).
     field
         Its number.
+    weights
+        How much the rows of each interface count: (interfaces,).
     """
 
     lower: np.ndarray
@@ -48,6 +49,7 @@ class Joint:
     left: np.ndarray
     right: np.ndarray
     field: int
+    weights: np.ndarray
 
     def jumps(self, coefficients: np.ndarray) -> np.ndarray:
         """Return the misfit of the rows, (interfaces, rows)."""
@@ -57,26 +59,10 @@ class Joint:
         )
         return jumps
 
-    @property
-    def weight(self) -> float:
-        """What makes rows of all interfaces count alike."""
-        return 1.0 / math.sqrt(len(self.left))
-
-
-@dataclass(frozen=True, eq=False)
-class Preconditioner:
-    """Factors of rows, and the patches in each of their blocks.
-
-    Attributes
-    ----------
-    factors
-        The triangular factor.
-    groups
-        Numbers of patches, block by block.
-    """
-
-    factors: Factors | BlockCholesky
-    groups: Sequence[Sequence[int]]
+    def weighted(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the misfit of the rows as it counts, (interfaces, rows)."""
+        found: np.ndarray = self.weights[:, None] * self.jumps(coefficients)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +76,6 @@ class Rows:
         of what is added.
     old
         What is added to: (patches, fields, functions).
-    partition
-        Which patches touch.
     joints
         Rows between patches; they hold for the sum.
     """
@@ -99,24 +83,24 @@ class Rows:
     matrix: np.ndarray
     target: np.ndarray
     old: np.ndarray
-    partition: Partition
     joints: Sequence[Joint]
 
     @cached_property
     def _jumps(self) -> list[np.ndarray]:
-        return [j.jumps(self.old) for j in self.joints]
+        return [j.weighted(self.old) for j in self.joints]
 
-    def solved(self, known: Preconditioner) -> np.ndarray:
+    def solved(self, known: BlockTriangle) -> np.ndarray:
         """Return the solution of the normal equations whose factors are known."""
         right = np.einsum("prn,pr->pn", self.matrix, self.target)
         right = right.reshape(self.old.shape)
         for j, jump in zip(self.joints, self._jumps, strict=True):
-            np.subtract.at(right[:, j.field], j.lower, j.weight**2 * jump @ j.left)
-            np.add.at(right[:, j.field], j.upper, j.weight**2 * jump @ j.right)
-        parts = known.factors.solve_transposed([right[g].ravel() for g in known.groups])
-        return self._joined(known.factors.solve(parts), known)
+            jump = j.weights[:, None] * jump
+            np.subtract.at(right[:, j.field], j.lower, jump @ j.left)
+            np.add.at(right[:, j.field], j.upper, jump @ j.right)
+        parts = known.solve(known.solve_transposed(self._split(right)))
+        return np.reshape(parts, self.old.shape)
 
-    def squared(self, damping: float) -> Preconditioner:
+    def squared(self, damping: float) -> BlockTriangle:
         """Return the factors of the normal equations.
 
         Cheaper than an orthogonal elimination by far, and good for functions that are
@@ -133,101 +117,74 @@ class Rows:
         numpy.linalg.LinAlgError
             If that does not help.
         """
-        patches, fields, size = self.old.shape
+        _, fields, size = self.old.shape
         n = fields * size
         own = np.swapaxes(self.matrix, 1, 2) @ self.matrix
         between: dict[tuple[int, int], np.ndarray] = {}
         for joint in self.joints:
             those = slice(joint.field * size, (joint.field + 1) * size)
-            left, right = joint.weight * joint.left, joint.weight * joint.right
+            left, right = joint.left, joint.right
             here, there, both = left.T @ left, right.T @ right, -left.T @ right
-            for a, b in zip(joint.lower.tolist(), joint.upper.tolist(), strict=True):
-                own[a, those, those] += here
-                own[b, those, those] += there
+            pairs = zip(joint.lower.tolist(), joint.upper.tolist(), strict=True)
+            for (a, b), square in zip(pairs, joint.weights**2, strict=True):
+                own[a, those, those] += square * here
+                own[b, those, those] += square * there
                 if a == b:
-                    own[a, those, those] += both + both.T
+                    own[a, those, those] += square * (both + both.T)
                     continue
                 block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
-                block[those, those] += both if a < b else both.T
+                block[those, those] += square * (both if a < b else both.T)
         while True:
             try:
-                factors = BlockCholesky.of(own, between, damping)
+                return cholesky(own, between, damping)
             except np.linalg.LinAlgError:
                 # Patches of which the domain leaves little hold nearly dependent rows.
                 damping *= MORE
                 if damping > MOST_DAMPING:
                     raise
-            else:
-                return Preconditioner(factors, [[p] for p in range(patches)])
 
     def eliminated(
         self, damping: float = ROUND_OFF
-    ) -> tuple[np.ndarray, Preconditioner]:
+    ) -> tuple[np.ndarray, BlockTriangle]:
         """Return the solution by orthogonal elimination, and its factors.
 
         The rows of each patch are brought to triangular form first; then the patches
-        are eliminated front by front.
+        are eliminated one by one.
         """
-        patches, fields, size = self.old.shape
+        _, fields, size = self.old.shape
         n = fields * size
-        if patches == 1 and not self.joints:
-            (solution,), factors = solve(
-                [(self.matrix[0], self.target[0])], [], damping
-            )
-            return solution.reshape(self.old.shape), Preconditioner(factors, [[0]])
         both = np.concatenate([self.matrix, self.target[..., None]], axis=2)
-        if both.shape[1] > n + 1:
+        if both.shape[1] > n + 1 and self.joints:
             both = np.stack([triangular(b) for b in both])
-        fronts = self.partition.fronts
-        group = {p: (g, k) for g, f in enumerate(fronts) for k, p in enumerate(f)}
-        own_rows: list[list[np.ndarray]] = [[] for _ in fronts]
-        ahead: list[list[np.ndarray]] = [[] for _ in fronts]
-        for g, front in enumerate(fronts):
-            width = len(front) * n
-            stacked = np.zeros((len(front) * both.shape[1], width + 1))
-            for k, p in enumerate(front):
-                r = slice(k * both.shape[1], (k + 1) * both.shape[1])
-                stacked[r, k * n : (k + 1) * n] = both[p, :, :-1]
-                stacked[r, -1] = both[p, :, -1]
-            own_rows[g].append(stacked)
-        for lower, upper, joint, jump in self._interfaces():
-            (ga, ka), (gb, kb) = group[lower], group[upper]
-            g = min(ga, gb)
-            width = len(fronts[g]) * n
-            wide = width if ga == gb else width + len(fronts[g + 1]) * n
-            rows = np.zeros((len(joint.left), wide + 1))
-            for place, k, block in (
-                (ga, ka, joint.weight * joint.left),
-                (gb, kb, -joint.weight * joint.right),
-            ):
-                first = (0 if place == g else width) + k * n + joint.field * size
-                rows[:, first : first + size] += block
-            rows[:, -1] = -joint.weight * jump
-            (own_rows if ga == gb else ahead)[g].append(rows)
-        own = []
-        couplings = []
-        for g, front in enumerate(fronts):
-            width = len(front) * n
-            stacked = np.concatenate(own_rows[g])
-            own.append((stacked[:, :-1], stacked[:, -1]))
-            if g < len(fronts) - 1:
-                total = width + len(fronts[g + 1]) * n
-                rows = np.concatenate([np.zeros((0, total + 1)), *ahead[g]])
-                couplings.append(
-                    Coupling(rows[:, :width], rows[:, width:-1], rows[:, -1])
-                )
-        parts, factors = solve(own, couplings, damping)
-        known = Preconditioner(factors, fronts)
-        return self._joined(parts, known), known
-
-    def _interfaces(self) -> Iterator[tuple[int, int, Joint, np.ndarray]]:
+        between: dict[tuple[int, int], list[np.ndarray]] = {}
         for joint, jumps in zip(self.joints, self._jumps, strict=True):
-            for a, b, jump in zip(joint.lower, joint.upper, jumps, strict=True):
-                yield int(a), int(b), joint, jump
+            for a, b, weight, jump in zip(
+                joint.lower, joint.upper, joint.weights, jumps, strict=True
+            ):
+                rows = np.zeros((len(joint.left), 2 * n + 1))
+                first = joint.field * size
+                rows[:, first : first + size] = weight * joint.left
+                rows[:, n + first : n + first + size] = -weight * joint.right
+                rows[:, -1] = -jump
+                between.setdefault((int(a), int(b)), []).append(rows)
+        own = [[b] for b in both]
+        couplings = []
+        for (a, b), parts in between.items():
+            rows = np.concatenate(parts)
+            left, right, target = rows[:, :n], rows[:, n:-1], rows[:, -1]
+            if a == b:
+                own[a].append(np.column_stack([left + right, target]))
+            else:
+                couplings.append(Coupling((a, b), left, right, target))
+        stacked = [np.concatenate(rows) for rows in own]
+        solution, factors = solve(
+            [(rows[:, :-1], rows[:, -1]) for rows in stacked], couplings, damping
+        )
+        return np.reshape(solution, self.old.shape), factors
 
     def iterated(
         self,
-        known: Preconditioner,
+        known: BlockTriangle,
         tolerance: float,
         max_iterations: int = MAX_ITERATIONS,
     ) -> np.ndarray | None:
@@ -239,15 +196,14 @@ class Rows:
         Source: C. C. Paige, M. A. Saunders, ACM Transactions on Mathematical Software 8
         (1982) 43-71, DOI 10.1145/355984.355989.
         """
-        factors = known.factors
         patches, rows, n = self.matrix.shape
         number = patches * rows
         unknowns = self.old.size
 
         def product(v: np.ndarray) -> np.ndarray:
-            x = self._joined(factors.solve(self._split(v, known)), known)
+            x = np.reshape(known.solve(self._split(v)), self.old.shape)
             own = self.matrix @ x.reshape(patches, n, 1)
-            between = [j.weight * j.jumps(x).ravel() for j in self.joints]
+            between = [j.weighted(x).ravel() for j in self.joints]
             return np.concatenate([own.ravel(), *between])
 
         def transposed(y: np.ndarray) -> np.ndarray:
@@ -256,20 +212,16 @@ class Rows:
             first = number
             for j in self.joints:
                 part = y[first : first + len(j.lower) * len(j.left)]
-                part = j.weight * part.reshape(len(j.lower), -1)
+                part = j.weights[:, None] * part.reshape(len(j.lower), -1)
                 np.add.at(x[:, j.field], j.lower, part @ j.left)
                 np.subtract.at(x[:, j.field], j.upper, part @ j.right)
                 first += part.size
-            parts = [x[g].ravel() for g in known.groups]
-            return np.concatenate(factors.solve_transposed(parts))
+            return np.concatenate(known.solve_transposed(self._split(x)))
 
         target = np.concatenate(
             [
                 self.target.ravel(),
-                *(
-                    -j.weight * jump.ravel()
-                    for j, jump in zip(self.joints, self._jumps, strict=True)
-                ),
+                *(-jump.ravel() for jump in self._jumps),
             ]
         )
         operator = scipy.sparse.linalg.LinearOperator(
@@ -285,18 +237,11 @@ class Rows:
         )
         if why == _TOO_MANY or norm > MAX_NORM * math.sqrt(1 + steps):
             return None
-        return self._joined(factors.solve(self._split(found, known)), known)
+        return np.reshape(known.solve(self._split(found)), self.old.shape)
 
-    def _split(self, vector: np.ndarray, known: Preconditioner) -> list[np.ndarray]:
-        _, fields, size = self.old.shape
-        ends = np.cumsum([len(g) for g in known.groups])[:-1]
-        return np.split(vector, ends * fields * size)
-
-    def _joined(self, parts: Sequence[np.ndarray], known: Preconditioner) -> np.ndarray:
-        solution = np.zeros(self.old.shape)
-        for group, part in zip(known.groups, parts, strict=True):
-            solution[group] = part.reshape(-1, *self.old.shape[1:])
-        return solution
+    def _split(self, vector: np.ndarray) -> list[np.ndarray]:
+        """Return the part of each patch."""
+        return list(vector.reshape(len(self.old), -1))
 
 
 _TOO_MANY = 7

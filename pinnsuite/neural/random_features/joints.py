@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ def joints(
     orders: Sequence[Sequence[int]],
     offset: int,
     interfaces: Sequence[Interface],
+    weights: np.ndarray,
     fluxes: Callable[[Interface, int, np.ndarray], Fluxes] = lambda *_: {},
 ) -> list[Joint]:
     """Return the rows across interfaces, those that are alike together.
@@ -40,36 +42,48 @@ def joints(
         The number of coordinates of the patches before those of space.
     interfaces
         Which patches touch.
+    weights
+        How much the rows of each patch count: (patches,). Those between two count as
+        little as those of either.
     fluxes
-        Of an interface, the coordinate across it and points on it.
+        Of an interface, the coordinate across it and points on it in the local
+        coordinates of both patches.
     """
     domain = points.problem.domain
     centres, halves = points.centres, points.halves
     count = points.face_count()
     whole, dense = points.face(count), points.face(CUT_DENSITY * count)
 
-    def inside(i: Interface, face: np.ndarray) -> np.ndarray:
+    def sides(i: Interface, face: np.ndarray) -> np.ndarray:
+        # In the local coordinates of both patches: (2, points, d).
+        local = np.insert(face, i.axis + offset, 0.0, axis=1)
+        middle, reach = i.spans.mean(2), np.ptp(i.spans, axis=2) / 2
+        both = np.stack([local, local])
+        both[..., offset:] = middle[:, None] + reach[:, None] * local[:, offset:]
+        return both
+
+    def inside(i: Interface, both: np.ndarray) -> np.ndarray:
         if domain is None or domain.is_box:
-            return face
-        local = np.insert(face, i.axis + offset, 1.0, axis=1)
-        at = centres[i.lower] + halves[i.lower] * local
-        return face[domain.signed_distance(at[:, offset:]) <= 0]
+            return both
+        at = centres[i.lower] + halves[i.lower] * both[0]
+        return both[:, domain.signed_distance(at[:, offset:]) <= 0]
 
     alike: dict[tuple[int, float, bytes, bytes], list[Interface]] = {}
     known: dict[tuple[int, float, bytes, bytes], tuple[np.ndarray, Fluxes]] = {}
     for i in interfaces:
         column = i.axis + offset
-        ratio = halves[i.upper, column] / halves[i.lower, column]
-        face = inside(i, whole)
-        if len(face) < len(whole):
+        # Alike but for round-off.
+        ratio = float(f"{halves[i.upper, column] / halves[i.lower, column]:.12e}")
+        both = inside(i, sides(i, whole))
+        if both.shape[1] < len(whole):
             # As many points on what the domain leaves of a face.
-            face = inside(i, dense)
-            face = face[:: max(1, len(face) // count)]
-        if len(face):
-            across = fluxes(i, column, face)
-            key = column, float(ratio), face.tobytes(), _mark(across)
+            both = inside(i, sides(i, dense))
+            both = both[:, :: max(1, both.shape[1] // count)]
+        if both.size:
+            across = fluxes(i, column, both)
+            key = column, ratio, both.tobytes(), _mark(across)
             alike.setdefault(key, []).append(i)
-            known[key] = face, across
+            known[key] = both, across
     found = []
     for key, those in alike.items():
         column, ratio, *_ = key
@@ -78,7 +92,10 @@ def joints(
         tables = _jumps(basis, column, ratio, orders[column], *known[key])
         for field, (left, right) in enumerate(tables):
             if len(left):
-                found.append(Joint(lower, upper, left, right, field))
+                # As much on every interface, however many rows it has.
+                scales = np.minimum(weights[lower], weights[upper])
+                scales = scales / math.sqrt(len(left))
+                found.append(Joint(lower, upper, left, right, field, scales))
     return found
 
 
@@ -93,7 +110,7 @@ def _jumps(
     column: int,
     ratio: float,
     orders: Sequence[int],
-    face: np.ndarray,
+    both: np.ndarray,
     fluxes: Fluxes,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each field what is continuous across a face, from both sides.
@@ -101,10 +118,9 @@ def _jumps(
     Derivatives of orders 0 to m - 1 for an equation of order m, in the lower patch's
     coordinate, or fluxes in their place.
     """
-    before = np.insert(face, column, 1.0, axis=1)
-    after = np.insert(face, column, -1.0, axis=1)
+    before, after = both
     d, size = before.shape[1], basis.size
-    one = np.ones(len(face))
+    one = np.ones(len(before))
     found = []
     for field, highest in enumerate(orders):
         left, right = [np.zeros((0, size))], [np.zeros((0, size))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.elimination import Preconditioner
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -119,7 +119,7 @@ def march(
                 return result, f"windows shorter than {span:.1e} at t = {now:.6g}"
             if not found.is_converged:
                 length, lost = span / 2, lost + 1
-                if lost % LOST == 0 and partition.edges:
+                if lost % LOST == 0 and partition.dimension:
                     # Not for want of time, then: patches that cannot hold the state.
                     finer = partition.refined(range(len(partition)))
                     if len(finer) <= max_patches:
@@ -153,8 +153,8 @@ def march(
                 length = span * math.sqrt(GROWTH)
             else:
                 length = span
-            # In the plane a patch that is halved halves a row and a column: not ahead.
-            if len(partition.edges) == 1:
+            # In the plane patches are dear, and not joined again: none is halved ahead.
+            if partition.dimension == 1:
                 tight = np.flatnonzero(shares > TIGHT)
                 if len(tight):
                     finer, _ = _mended(system, coefficients, tight, partition)
@@ -176,7 +176,7 @@ def _mended(
     tails = system.tails(coefficients, bad)
     in_time, in_space = tails[:, 0], tails[:, 1:].max(1, initial=0.0)
     is_wide = in_space >= in_time
-    if partition.edges and is_wide.any():
+    if partition.dimension and is_wide.any():
         partition = partition.refined(bad[is_wide])
     return partition, bool((in_time >= SIMILAR * in_space).any())
 
@@ -197,7 +197,7 @@ class Steps:
 
     coefficients: np.ndarray
     is_converged: bool
-    factors: Preconditioner | None
+    factors: BlockTriangle | None
 
 
 def newton(
@@ -225,7 +225,7 @@ def newton(
     is_chain = system.shape[0] > 1
     state = None if system.is_linear else system.state_from(start)
     old = np.zeros(system.shape)
-    factors: Preconditioner | None = None
+    factors: BlockTriangle | None = None
     added: np.ndarray | None = None
     if before is not None and before.factors is not None:
         rows, _ = system.rows(before.coefficients, state)

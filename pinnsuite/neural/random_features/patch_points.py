@@ -18,6 +18,8 @@ from pinnsuite.problem.domain import sobol_points
 
 TENSOR_DIMENSIONS = 3
 """Coordinates up to which collocation points form a grid in each patch."""
+MAX_TRIED = 1 << 18
+"""Points of a boundary at most, of which small patches get theirs."""
 FACE_SHARE = 1.5
 """Points on a face for each that a grid inside has on one."""
 
@@ -106,10 +108,19 @@ class PatchPoints:
         assert domain is not None
         if domain.is_box:
             return self._box_side(name, count)
-        # As many points a length as the faces of patches have.
-        faces = np.ptp(self.partition.boxes, axis=2).mean() ** (domain.dimension - 1)
-        total = count * math.ceil(domain.boundary_measure(name) / faces + 1)
-        space, normals = domain.sample_boundary(name, total, self.seed)
+        # As many points a length as the faces of patches have, and in each small patch
+        # as many as on one of its faces.
+        widths = np.ptp(self.partition.boxes, axis=2).mean(1)
+        faces = widths ** (domain.dimension - 1)
+        fewest, most = (
+            count * math.ceil(domain.boundary_measure(name) / size + 1)
+            for size in (widths.mean() ** (domain.dimension - 1), faces.min())
+        )
+        most = min(most, MAX_TRIED)
+        space, normals = domain.sample_boundary(name, max(most, fewest), self.seed)
+        owner = self.partition.locate(self.inwards(space, normals))
+        kept = (np.arange(len(space)) < fewest) | (_ranks(owner) < count)
+        space, normals, total = space[kept], normals[kept], int(kept.sum())
         if self.times is None:
             return space, normals
         unit = np.random.default_rng(self.seed).permutation(total)
@@ -131,7 +142,7 @@ class PatchPoints:
             for end, side in enumerate(problem.domain.sides(x)):  # type: ignore[union-attr]
                 if side != name:
                     continue
-                patches = numbers[-end].ravel()
+                patches = np.unique(numbers[-end])
                 local = np.insert(face, axis + offset, 2.0 * end - 1.0, axis=1)
                 points = (
                     self.centres[patches, None] + self.halves[patches, None] * local
@@ -142,9 +153,8 @@ class PatchPoints:
                 outward.append(normals.reshape(-1, len(problem.space)))
         return np.concatenate(found), np.concatenate(outward)
 
-    def inwards(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """Return points in space a little inside of those on a boundary."""
-        space = points if self.times is None else points[:, 1:]
+    def inwards(self, space: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """Return points a little inside of those on a boundary."""
         size = np.ptp(self.partition.boxes, axis=2).min()
         inside: np.ndarray = space - 1e-9 * size * normals
         return inside
@@ -154,6 +164,15 @@ def tensor(counts: Sequence[int]) -> np.ndarray:
     """Return a grid of Chebyshev points in [-1, 1]ᵈ: (n, d)."""
     axes = [np.cos(math.pi * (np.arange(n) + 0.5) / n)[::-1] for n in counts]
     return np.array(list(product(*axes)))
+
+
+def _ranks(owner: np.ndarray) -> np.ndarray:
+    """Return how many points of the same owner come before each: (n,)."""
+    order = np.argsort(owner, kind="stable")
+    counts = np.bincount(owner)
+    ranks = np.empty(len(owner), dtype=int)
+    ranks[order] = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ranks
 
 
 @functools.lru_cache(maxsize=256)

@@ -159,7 +159,7 @@ def geometry(
     partition: Partition, times: tuple[float, float] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return centres and half-widths of the patches in all coordinates: (p, d)."""
-    boxes = partition.boxes if partition.edges else np.zeros((1, 0, 2))
+    boxes = partition.boxes
     if times is not None:
         ends = np.broadcast_to(times, (len(boxes), 1, 2))
         boxes = np.concatenate([ends, boxes], axis=1)

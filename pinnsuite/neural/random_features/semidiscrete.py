@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -107,7 +108,12 @@ class Semidiscrete:
         count = self._points.face_count()
         self._boundary = self._boundary_sets(count)
         self._joints = joints(
-            basis, self._points, equations.orders[1:], 0, partition.interfaces
+            basis,
+            self._points,
+            equations.orders[1:],
+            0,
+            partition.interfaces,
+            np.ones(len(partition)),
         )
 
     @property
@@ -272,14 +278,14 @@ class Semidiscrete:
         place[order] = np.arange(len(owner)) - np.repeat(starts, counts)
         return owner, place, int(counts.max())
 
-    def factors(self, rows: Linearised) -> Preconditioner:
+    def factors(self, rows: Linearised) -> BlockTriangle:
         """Return the factors of rows."""
         none = np.zeros(rows.matrix.shape[:2])
         return self.rows(rows, none, np.zeros(self.shape)).squared(DAMPING)
 
     def rows(self, linearised: Linearised, target: np.ndarray, old: np.ndarray) -> Rows:
         """Return the system for what is added to `old`."""
-        return Rows(linearised.matrix, target, old, self.partition, self._joints)
+        return Rows(linearised.matrix, target, old, self._joints)
 
     def projected(self, state: State, order: int) -> np.ndarray:
         """Return the coefficients that fit a state's derivative in time of an order."""
@@ -298,7 +304,7 @@ class Semidiscrete:
             joints = [replace(j, field=0) for j in self._joints if j.field == f]
             target = weight * values.reshape(patches, count)
             old = np.zeros((patches, 1, size))
-            rows = Rows(matrix, target, old, self.partition, joints)
+            rows = Rows(matrix, target, old, joints)
             found[:, f] = rows.solved(rows.squared(DAMPING))[:, 0]
         return found
 

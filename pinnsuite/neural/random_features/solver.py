@@ -13,6 +13,7 @@ import numpy as np
 
 from pinnsuite.errors import DefinitionError, OptionError, UnsupportedProblemError
 from pinnsuite.neural.random_features import basis as functions
+from pinnsuite.neural.random_features.corners import disputed
 from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March, march
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
@@ -493,10 +494,10 @@ class _Run:
             waves = functions.Harmonics(FIRST_FREQUENCIES)
             yield functools.partial(step_through, equations, waves, whole, limit)
         partition = whole
-        for axis in range(len(partition.edges)):
+        for axis in range(partition.dimension):
             count = FIRST_PATCHES.get(problem.dimension, 2)
             while 2 * len(partition.edges[axis]) - 1 <= count + 1:
-                along = np.arange(len(partition.edges)) == axis
+                along = np.arange(partition.dimension) == axis
                 every = np.tile(along, (len(partition), 1))
                 partition = partition.refined(range(len(partition)), every)
         if is_stepped:
@@ -545,16 +546,21 @@ def evaluator(problem: Problem, pieces: Sequence[Piece | StepPiece]) -> Evaluato
     """Return the function from points to fields by name.
 
     A field that is fixed up to a constant (the hint `gauge`) gets the mean zero. After
-    the last window the fields stay what they are at its end.
+    the last window the fields stay what they are at its end. In a corner where boundary
+    data jump they have the value of the first condition.
     """
     names = problem.field_names
     zero = (0,) * len(problem.coordinates)
     jets = [Jet(i, zero) for i in range(len(names))]
     ends = np.array([p.times[1] for p in pieces if p.times is not None])
+    known = disputed(problem)
 
     def at(points: np.ndarray) -> list[np.ndarray]:
         if not len(ends):
-            return pieces[0].jets(points, jets)
+            found = pieces[0].jets(points, jets)
+            for field, corner, value in known:
+                found[field][np.isclose(points, corner).all(1)] = value
+            return found
         points = points.copy()
         points[:, 0] = np.minimum(points[:, 0], ends[-1])
         owner = np.minimum(np.searchsorted(ends, points[:, 0]), len(ends) - 1)

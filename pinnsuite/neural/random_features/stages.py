@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.semidiscrete import (
     Derivatives,
     Linearised,
@@ -43,7 +44,7 @@ class Stages:
         self._begins_at_zero = sizes == 0.0
         self._rate = self._factored = math.nan
         self._rows: Linearised | None = None
-        self._known: Preconditioner | None = None
+        self._known: BlockTriangle | None = None
 
     def move(self, space: Semidiscrete) -> None:
         """Go on with other patches."""

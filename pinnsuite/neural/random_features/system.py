@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ import scipy.fft
 
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
-from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.corners import corners
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -24,7 +25,6 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import Fluxes, joints
 from pinnsuite.neural.random_features.partition import Interface, Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
-from pinnsuite.problem.domain import Box, Polygon
 from pinnsuite.problem.jets import Jet
 
 EXTRAPOLATION = 2
@@ -89,6 +89,7 @@ class System:
             equations.orders,
             offset,
             partition.interfaces,
+            self._weights,
             self._fluxes,
         )
 
@@ -96,6 +97,21 @@ class System:
     def num_fields(self) -> int:
         """The number of fields."""
         return len(self._equations.problem.fields)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """How much the rows of each patch count: (patches,).
+
+        Those of small patches at a corner as the root of their share of the volume:
+        what they cannot meet would else be made good in their neighbours, at the cost
+        of what the neighbours can.
+        """
+        weights: np.ndarray = np.ones(len(self._centres))
+        share = self._share
+        for corner in self._corners:
+            those = self._partition.around(corner)
+            weights[those] = np.sqrt(share[those] / share.max())
+        return weights
 
     def _tables_at(self, local: np.ndarray) -> dict[Orders, np.ndarray]:
         orders = list(dict.fromkeys(j.orders for j in self._jets))
@@ -116,7 +132,7 @@ class System:
             points, normals = self._points.boundary(name, count)
             owner = self._partition.locate(
                 # A point on a face between patches belongs to the one inside.
-                self._points.inwards(points, normals)
+                self._points.inwards(points[:, -normals.shape[1] :], normals)
             )
             found.append(
                 _BoundarySet(
@@ -156,7 +172,7 @@ class System:
                 found.append(_FixedRows(field, table, values, weights))
         return found
 
-    def _fluxes(self, i: Interface, column: int, face: np.ndarray) -> Fluxes:
+    def _fluxes(self, i: Interface, column: int, both: np.ndarray) -> Fluxes:
         """Return the fluxes of fields whose coefficients jump, with their weights.
 
         In local coordinates, those of the lower patch along `column`.
@@ -165,15 +181,14 @@ class System:
         found = {}
         ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
         if len(self._corners):
-            local = np.insert(face, column, 1.0, axis=1)
-            points = self._centres[i.lower] + self._halves[i.lower] * local
+            points = self._centres[i.lower] + self._halves[i.lower] * both[0]
             near = self._near_corners(points, self._halves[i.lower])
             for field, highest in enumerate(self._equations.orders[column]):
                 for order in range(1, highest if near.min() < 1.0 else 1):
                     along = tuple(order if c == column else 0 for c in range(d))
                     found[field, order] = [(along, near, near * ratio**-order)]
         for field, weights in self._flux_weights.items():
-            weight = np.full(len(face), min(weights[i.lower], weights[i.upper]))
+            weight = np.full(both.shape[1], min(weights[i.lower], weights[i.upper]))
             for order in range(1, self._equations.orders[column][field]):
                 along = tuple(order if c == column else 0 for c in range(d))
                 found[field, order] = [(along, weight, weight * ratio**-order)]
@@ -183,9 +198,9 @@ class System:
             least = self._coefficients[field].min()
             unit = self._halves[i.lower, column] ** order * FLUX_WEIGHT / least
             sides = []
-            for patch, end in ((i.lower, 1.0), (i.upper, -1.0)):
+            for patch, local in zip((i.lower, i.upper), both, strict=True):
                 # A little inside, where the coefficient is that of the patch.
-                local = np.insert(face, column, end * (1 - 1e-9), axis=1)
+                local = local * np.where(np.arange(d) == column, 1 - 1e-9, 1.0)
                 points = self._centres[patch] + self._halves[patch] * local
                 slopes = _slopes_at(e, points)
                 near = self._near_corners(points, self._halves[patch])
@@ -251,15 +266,9 @@ class System:
     @cached_property
     def _corners(self) -> np.ndarray:
         """The corners of a domain in the plane that is cut into patches: (n, 2)."""
-        domain = self._equations.problem.domain
-        none = np.zeros((0, 2))
-        if self._times is not None or domain is None or len(self._centres) == 1:
-            return none
-        if isinstance(domain, Polygon):
-            return np.array(domain.vertices)
-        if isinstance(domain, Box) and domain.dimension == 2:
-            return np.array(list(itertools.product(*domain.bounds)))
-        return none
+        if self._times is not None or len(self._centres) == 1:
+            return np.zeros((0, 2))
+        return corners(self._equations.problem.domain)
 
     def state_of(self, coefficients: np.ndarray) -> list[np.ndarray]:
         """Return the jets at the interior points: (patches, n) each."""
@@ -320,7 +329,7 @@ class System:
             return np.full(self.shape, np.nan), math.inf
         return rows.old + self.eliminated(rows)[0], misfit
 
-    def eliminated(self, rows: Rows) -> tuple[np.ndarray, Preconditioner]:
+    def eliminated(self, rows: Rows) -> tuple[np.ndarray, BlockTriangle]:
         """Return the solution of rows, and their factors.
 
         Of orthonormal functions by normal equations: in space an elimination front by
@@ -389,7 +398,7 @@ class System:
             flat = matrix.reshape(patches, count, -1)
             norm = np.sqrt(np.mean(light**2, axis=(1, 2, 3)) * size * fields)
             norm = 1.0 / (np.where(norm > 0, norm, 1.0) * math.sqrt(count))
-            weights = norm[:, None] * near
+            weights = (self._weights * norm)[:, None] * near
             misfit += float(np.sum((weights * residual) ** 2))
             rows.append(flat * weights[..., None])
             right.append(target * weights)
@@ -415,10 +424,8 @@ class System:
         target = np.concatenate(right, axis=1)
         if not (np.isfinite(matrix).all() and np.isfinite(target).all()):
             return None, math.inf
-        misfit += math.fsum(
-            float(np.sum((j.weight * j.jumps(old)) ** 2)) for j in self._joints
-        )
-        return Rows(matrix, target, old, self._partition, self._joints), misfit
+        misfit += math.fsum(float(np.sum(j.weighted(old) ** 2)) for j in self._joints)
+        return Rows(matrix, target, old, self._joints), misfit
 
     def _at_boundary(
         self, a_set: _BoundarySet, expression: Expression, old: np.ndarray
@@ -462,7 +469,7 @@ class System:
                     light[:, jet.field] += self._lightened(part, jet, owner)
             norm = np.sqrt(np.mean(light**2, axis=(1, 2)) * size * fields)
             norm = 1.0 / np.where(norm > 0, norm, 1.0)
-            norm = norm / np.sqrt(counts[owner])
+            norm = norm * self._weights[owner] / np.sqrt(counts[owner])
             rows = np.zeros((patches, counts.max(), fields * size))
             rows[owner, place] = norm[:, None] * matrix.reshape(len(owner), -1)
             right = np.zeros((patches, counts.max()))
@@ -495,11 +502,13 @@ class System:
         """Return how much the residual at fresh points may cost: (patches,).
 
         With r the root mean square of a residual over a patch and S that of its terms
-        `Σ |∂F/∂s s|` over all patches: `r/S`, or in a window of length τ the change
-        `r τᵐ/(c |u|)` of the solution that it makes, if that is less (c the coefficient
-        of `∂ᵐu/∂tᵐ`, the highest). Patches that are less than `FAIR_SHARE` of the
-        volume count as the root of their share: an error there weighs that much in L2.
-        The largest over the equations.
+        `Σ |∂F/∂s s|`: `r/S`, or in a window of length τ the change `r τᵐ/(c |u|)` of
+        the solution that it makes, if that is less (c the coefficient of `∂ᵐu/∂tᵐ`, the
+        highest). In a window S is that over all patches; else the one of the patch, but
+        at least their mean: next to a corner terms may be of any size, and must not
+        make the residual elsewhere seem small. Patches that are less than `FAIR_SHARE`
+        of the volume count as the root of their share: an error there weighs that much
+        in L2. The largest over the equations.
         """
         local = self._points.inside(2 * self._basis.size, self._seed + 101)
         tables = self._tables_at(local)
@@ -516,7 +525,7 @@ class System:
             values = [state[j] for j in e.jets]
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
-            cost = self._cost(e, slopes, state)
+            cost = self._cost(e, slopes, state, near)
             residual = residual * near
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
@@ -533,12 +542,20 @@ class System:
         return share
 
     def _cost(
-        self, expression: Expression, slopes: Sequence[Any], state: dict[Jet, Any]
-    ) -> float:
-        """Return the share of error that a residual of one may make."""
+        self,
+        expression: Expression,
+        slopes: Sequence[Any],
+        state: dict[Jet, Any],
+        near: np.ndarray,
+    ) -> np.ndarray | float:
+        """Return the share of error that a residual of one may make: (patches,)."""
         terms: Any = 0.0
         for jet, slope in zip(expression.jets, slopes, strict=True):
             terms = terms + np.abs(slope * state[jet])
+        if self._times is None:
+            own = np.sqrt(np.mean((near * terms) ** 2, axis=1))
+            sizes = np.maximum(own, self._share @ own)
+            return 1.0 / np.where(sizes > 0, sizes, 1.0)
         size = math.sqrt(self._share @ np.mean(terms**2, axis=1)) or 1.0
         return min(1.0 / size, self._cost_in_time(expression, slopes, state))
 
@@ -549,8 +566,7 @@ class System:
         state: dict[Jet, np.ndarray],
     ) -> float:
         """Return `τᵐ/(c |u|)` of an evolution equation, else infinity."""
-        if self._times is None:
-            return math.inf
+        assert self._times is not None
         jets = expression.jets
         highest = max(j.orders[0] for j in jets)
         if not highest:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal, draw
+from pinnsuite.neural.random_features.corners import corners
 from pinnsuite.neural.random_features.equations import (
     Equations,
     State,
@@ -50,6 +51,11 @@ does not make more than `MAX_GROWTH` times as many of them."""
 MAX_GROWTH = 2.6
 SIMILAR = 0.3
 """Ratio of spectral tails from which a patch is halved along both axes."""
+SINGULAR = 0.25
+"""Share of a corner's indicator that a halving leaves if the solution is not smooth
+there: of an r^k, k > 0, it is about a half, of what is smooth next to nothing."""
+MOST_HALVINGS = 4
+"""Halvings towards a corner from one solution to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +177,9 @@ def many_patches(
     partition = layers(equations)
     if len(partition) == 1:
         partition = partition.refined(range(len(partition)))
+    outline = corners(problem.domain)
     start: State | None = None
+    before: tuple[Partition, np.ndarray] | None = None
     spent = 0.0
     while len(partition) * len(problem.fields) * basis.size <= max_unknowns:
         if remaining() <= spent:
@@ -182,10 +190,11 @@ def many_patches(
         found = level(equations, note, basis, partition, seed, remaining, start)
         yield found
         start = found.piece.jets if math.isfinite(found.indicator) else None
-        finer = halved(partition, *shares_and_tails(equations, found, seed))
-        # Nested dissection of N patches takes operations like N² at most.
-        more = len(finer) / len(partition)
-        spent = watch.cpu_s * (more**2 if is_dear else finer.work / partition.work)
+        shares, tails = shares_and_tails(equations, found, seed)
+        finer = halved(partition, shares, tails)
+        finer = graded(finer, partition, shares, before, outline)
+        before = partition, shares
+        spent = watch.cpu_s * finer.work / partition.work
         partition = finer
 
 
@@ -203,12 +212,57 @@ def halved(partition: Partition, shares: np.ndarray, tails: np.ndarray) -> Parti
     return finer
 
 
+def graded(
+    finer: Partition,
+    partition: Partition,
+    shares: np.ndarray,
+    before: tuple[Partition, np.ndarray] | None,
+    outline: np.ndarray,
+) -> Partition:
+    """Return a finer partition, graded towards corners that halving hardly mends.
+
+    How much the last halvings left of a corner's indicator says how many more of them
+    make it a small part of what the other patches show.
+
+    Parameters
+    ----------
+    finer
+        The worst patches of `partition`, halved.
+    shares
+        The indicators on `partition`.
+    before
+        The partition before, and the indicators on it.
+    outline
+        The corners: (n, 2).
+    """
+    if before is None:
+        return finer
+    touching = [partition.around(c) for c in outline]
+    others = np.delete(shares, np.concatenate([np.zeros(0, dtype=int), *touching]))
+    goal = THRESHOLDS[0] * others.max(initial=0.0)
+    for corner, patches in zip(outline, touching, strict=True):
+        old, old_shares = before
+        those = old.around(corner)
+        now, then = shares[patches].max(), old_shares[those].max()
+        halvings = math.log2(old.width(those) / partition.width(patches))
+        if not halvings or goal <= 0.0 or now <= goal:
+            continue
+        left = min(now / then, 0.9) ** (1 / halvings)
+        if left < SINGULAR:
+            continue
+        number = math.ceil(math.log(goal / now) / math.log(left))
+        smallest = partition.width(patches) / 2 ** min(number, MOST_HALVINGS)
+        while finer.width(near := finer.around(corner)) > smallest * (1 + 1e-9):
+            finer = finer.refined(near)
+    return finer
+
+
 def whole(equations: Equations) -> Partition:
     """Return the partition into one patch."""
     problem = equations.problem
     if problem.domain is None:
-        return Partition(())
-    return Partition(
+        return Partition.grid(())
+    return Partition.grid(
         tuple(np.asarray(b, dtype=float) for b in problem.domain.bounds),
         problem.domain,
         equations.periodic,
@@ -224,7 +278,7 @@ def layers(equations: Equations) -> Partition:
         np.sort(np.append(e, jump_planes(equations.problem, x)))
         for x, e in zip(equations.problem.space, one.edges, strict=True)
     )
-    return replace(one, edges=edges, planes=edges)
+    return Partition.grid(edges, one.domain, one.periodic, planes=edges)
 
 
 def times_of(equations: Equations) -> tuple[float, float] | None:
@@ -275,7 +329,7 @@ def shares_and_tails(
     tails = system.tails(piece.coefficients, np.arange(len(piece.partition)))
     return (
         np.where(np.isfinite(shares), shares, 1.0),
-        np.nan_to_num(tails[:, -len(piece.partition.edges) :], nan=1.0),
+        np.nan_to_num(tails[:, -piece.partition.dimension :], nan=1.0),
     )
 
 

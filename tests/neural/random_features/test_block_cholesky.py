@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from pinnsuite.neural.random_features.block_cholesky import BlockCholesky
+from pinnsuite.neural.random_features.block_cholesky import cholesky
 from pinnsuite.neural.random_features.elimination import Rows
-from pinnsuite.neural.random_features.partition import Partition
 
 SIZE = 7
 PAIRS = [(0, 1), (1, 2), (0, 3), (2, 4), (3, 4), (1, 4)]
@@ -27,7 +26,7 @@ def blocks(shift):
 
 def test_two_triangles_solve_the_whole_system():
     own, between, whole = blocks(30.0)
-    factors = BlockCholesky.of(own, between, 0.0)
+    factors = cholesky(own, between, 0.0)
     right = np.random.default_rng(1).normal(size=5 * SIZE)
     parts = factors.solve(factors.solve_transposed(np.split(right, 5)))
     np.testing.assert_allclose(whole @ np.concatenate(parts), right, atol=1e-12)
@@ -35,7 +34,7 @@ def test_two_triangles_solve_the_whole_system():
 
 def test_the_triangles_are_transposes():
     own, between, _ = blocks(30.0)
-    factors = BlockCholesky.of(own, between, 0.0)
+    factors = cholesky(own, between, 0.0)
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(2, 5, SIZE))
     one = np.vdot(np.array(factors.solve(list(x))), y)
@@ -47,19 +46,19 @@ def test_an_indefinite_matrix_is_refused():
     own, between, whole = blocks(-10.0)
     assert np.linalg.eigvalsh(whole)[0] < 0
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
-        BlockCholesky.of(own, between, 0.0)
+        cholesky(own, between, 0.0)
 
 
 def test_rows_that_depend_on_each_other_are_damped_more():
     # One point twenty times over: of rank one, for twelve unknowns.
     table = np.random.default_rng(0).normal(size=12)
     matrix = np.repeat(table[None], 20, axis=0)[None]
-    rows = Rows(matrix, np.full((1, 20), 3.0), np.zeros((1, 1, 12)), Partition(()), [])
+    rows = Rows(matrix, np.full((1, 20), 3.0), np.zeros((1, 1, 12)), [])
     found = rows.solved(rows.squared(1e-18))
     np.testing.assert_allclose(matrix[0] @ found[0, 0], 3.0, rtol=1e-4)
 
 
 def test_rows_that_are_not_finite_have_no_finite_solution():
     matrix = np.full((1, 20, 12), np.nan)
-    rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), Partition(()), [])
+    rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), [])
     assert not np.isfinite(rows.solved(rows.squared(1e-13))).any()

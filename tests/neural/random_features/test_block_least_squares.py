@@ -22,11 +22,12 @@ def chain(sizes, surplus, rows, seed):
     ]
     couplings = [
         Coupling(
+            (k, k + 1),
             rng.normal(size=(rows, a)),
             rng.normal(size=(rows, b)),
             rng.normal(size=rows),
         )
-        for a, b in itertools.pairwise(sizes)
+        for k, (a, b) in enumerate(itertools.pairwise(sizes))
     ]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     parts, target = [], []
@@ -67,8 +68,12 @@ def test_couplings_determine_a_block_that_has_too_few_rows_of_its_own():
         (rng.normal(size=(6, 4)), rng.normal(size=6)),
     ]
     couplings = [
-        Coupling(rng.normal(size=(3, 4)), rng.normal(size=(3, 3)), rng.normal(size=3)),
-        Coupling(rng.normal(size=(3, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)),
+        Coupling(
+            (0, 1), rng.normal(size=(3, 4)), rng.normal(size=(3, 3)), rng.normal(size=3)
+        ),
+        Coupling(
+            (1, 2), rng.normal(size=(3, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)
+        ),
     ]
     matrix = np.zeros((18, 11))
     matrix[:6, :4], matrix[6:12, 7:] = own[0][0], own[2][0]

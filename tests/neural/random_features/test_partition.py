@@ -12,13 +12,13 @@ x, y = coordinates("x y")
 
 def grid(*counts, periodic=()):
     edges = tuple(np.linspace(0.0, k + 1.0, n + 1) for k, n in enumerate(counts))
-    return Partition(edges, None, periodic)
+    return Partition.grid(edges, None, periodic)
 
 
 def holed():
     """A square without a disc that covers the middle cells."""
     domain = Box((x, 0, 4), (y, 0, 4)) - Disk(x, y, (2, 2), 1.5)
-    return Partition((np.linspace(0, 4, 9), np.linspace(0, 4, 9)), domain)
+    return Partition.grid((np.linspace(0, 4, 9), np.linspace(0, 4, 9)), domain)
 
 
 COUNTS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
@@ -27,17 +27,6 @@ PERIODIC = st.sets(st.integers(0, 2))
 
 def of(counts, periodic):
     return grid(*counts, periodic=tuple(k for k in periodic if k < len(counts)))
-
-
-@settings(max_examples=60, deadline=None)
-@given(COUNTS, PERIODIC)
-def test_only_neighbouring_fronts_touch_and_hold_every_patch_once(counts, periodic):
-    partition = of(counts, periodic)
-    fronts = partition.fronts
-    assert sorted(p for f in fronts for p in f) == list(range(len(partition)))
-    place = {p: g for g, f in enumerate(fronts) for p in f}
-    for i in partition.interfaces:
-        assert abs(place[i.lower] - place[i.upper]) <= 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,7 +79,7 @@ def test_joining_two_halves_undoes_halving():
 def test_patches_are_not_joined_across_a_plane_that_stays():
     edges = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
     planes = (np.array([0.0, 1.0, 4.0]),)
-    joined = Partition((edges,), planes=planes).coarsened([0, 1, 2, 3])
+    joined = Partition.grid((edges,), planes=planes).coarsened([0, 1, 2, 3])
     np.testing.assert_array_equal(joined.edges[0], [0.0, 1.0, 3.0, 4.0])
 
 
@@ -100,12 +89,11 @@ def test_a_single_chosen_patch_is_not_joined_with_another():
     assert len(partition.coarsened([0, 1, 2])) == 4
 
 
-def test_periodic_ends_touch_and_meet_in_the_first_front():
+def test_periodic_ends_touch():
     partition = grid(5, periodic=(0,))
     assert [(i.lower, i.upper) for i in partition.interfaces if i.is_wrapped] == [
         (4, 0)
     ]
-    assert partition.fronts == [[0, 4], [1, 3], [2]]
 
 
 def test_one_periodic_patch_touches_itself():
@@ -124,14 +112,6 @@ def test_cells_inside_a_hole_are_left_out_and_cells_it_cuts_are_kept():
     assert partition.numbers[4, 4] == -1
 
 
-def test_patches_around_a_hole_touch_by_neighbouring_fronts_only():
-    partition = holed()
-    place = {p: g for g, f in enumerate(partition.fronts) for p in f}
-    assert len(place) == len(partition)
-    for i in partition.interfaces:
-        assert abs(place[i.lower] - place[i.upper]) <= 1
-
-
 def test_a_point_in_a_cell_left_out_belongs_to_the_nearest_patch():
     partition = holed()
     point = np.array([2.05, 2.3])
@@ -144,21 +124,20 @@ def test_a_point_on_the_boundary_beside_a_cell_left_out_belongs_to_a_patch_it_to
     corners = [(0, 0), (1, 0), (1, 1), (-1, 1), (-1, -1), (0, -1)]
     l_shape = Polygon(x, y, corners, ["wall"] * 6)
     edges = np.array([-1.0, -0.5, 0.0, 1.0]), np.array([-1.0, 0.0, 0.5, 1.0])
-    partition = Partition(edges, l_shape)
+    partition = Partition.grid(edges, l_shape)
     side = np.column_stack([np.zeros(9), np.linspace(-0.9, -0.1, 9)])
     low, high = partition.boxes[partition.locate(side)].transpose(2, 0, 1)
     assert ((low <= side) & (side <= high)).all()
 
 
 def test_ordinary_equations_have_one_patch_without_space():
-    partition = Partition(())
+    partition = Partition.grid(())
     assert len(partition) == 1
-    assert partition.fronts == [[0]]
     assert np.array_equal(partition.locate(np.zeros((3, 0))), [0, 0, 0])
 
 
 def test_patches_are_halved_along_the_axes_that_ask_for_it():
-    square = Partition((np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0])))
+    square = Partition.grid((np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0])))
     finer = square.refined([1], np.array([[True, False]]))
     assert np.array_equal(finer.edges[0], [0, 1, 1.5, 2])
     assert np.array_equal(finer.edges[1], [0, 1])

@@ -34,7 +34,9 @@ def _cavity() -> Problem:
 def test_sides_of_one_name_all_have_points_with_outward_normals(cuts):
     edges = np.linspace(0, 1, 2 + cuts), np.linspace(0, 2, 2 + cuts)
     problem = _cavity()
-    points = PatchPoints(problem, Partition(edges, problem.domain), None, 50, seed=0)
+    points = PatchPoints(
+        problem, Partition.grid(edges, problem.domain), None, 50, seed=0
+    )
     count = points.face_count()
     sides = {(-1, 0): (0, 0.0), (1, 0): (0, 1.0), (0, -1): (1, 0.0)}
     found, normals = points.boundary("wall", count)

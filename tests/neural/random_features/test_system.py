@@ -1,12 +1,12 @@
 """Systems of rows are solved by what solves the problem."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
 
 from pinnsuite.neural.random_features.basis import SINE, TANH, draw
-from pinnsuite.neural.random_features.block_least_squares import Factors
-from pinnsuite.neural.random_features.elimination import Preconditioner
 from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import newton
 from pinnsuite.neural.random_features.piece import Piece
@@ -236,13 +236,10 @@ def test_factors_of_entirely_other_rows_are_refused():
     system, _, _, _ = solved(problem, 40, 4)
     rows, _ = system.rows()
     _, factors = rows.eliminated(1e-13)
-    blocks = factors.factors
-    poor = Preconditioner(
-        Factors(
-            [np.eye(len(d)) for d in blocks.diagonal],
-            [np.zeros_like(b) for b in blocks.beside],
-        ),
-        factors.groups,
+    poor = replace(
+        factors,
+        diagonal=[np.eye(len(d)) for d in factors.diagonal],
+        beside=[np.zeros_like(b) for b in factors.beside],
     )
     assert rows.iterated(poor, 1e-9) is None
 
