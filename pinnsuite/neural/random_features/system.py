@@ -508,7 +508,8 @@ class System:
         at least their mean: next to a corner terms may be of any size, and must not
         make the residual elsewhere seem small. Patches that are less than `FAIR_SHARE`
         of the volume count as the root of their share: an error there weighs that much
-        in L2. The largest over the equations.
+        in L2. The largest over the equations. If an equation is one derivative alone,
+        it is the change which that makes.
         """
         local = self._points.inside(2 * self._basis.size, self._seed + 101)
         tables = self._tables_at(local)
@@ -526,6 +527,8 @@ class System:
             residual, *slopes = e.function(*columns, *values)
             residual = np.broadcast_to(residual, points.shape[:2])
             cost = self._cost(e, slopes, state, near)
+            if _is_one_term(e, residual, slopes, state):
+                cost = self._cost_of_derivative(e, slopes, coefficients)
             residual = residual * near
             own = np.sqrt(np.mean(residual**2, axis=1))
             worst = np.maximum(worst, cost * own)
@@ -540,6 +543,21 @@ class System:
         volume = np.prod(self._halves, axis=1)
         share: np.ndarray = volume / volume.sum()
         return share
+
+    def _cost_of_derivative(
+        self, expression: Expression, slopes: Sequence[Any], coefficients: np.ndarray
+    ) -> float:
+        """Return the change that a derivative makes over half of the domain.
+
+        Per unit of it, relative to the field. An equation that states nothing but that
+        a derivative vanishes has no terms to compare its residual with.
+        """
+        (jet,), (slope,) = expression.jets, slopes
+        low, high = self._centres - self._halves, self._centres + self._halves
+        half = (high.max(0) - low.min(0)) / 2
+        size = self._sizes(coefficients)[jet.field]
+        reach = math.prod(half ** np.array(jet.orders))
+        return float(reach / (math.sqrt(np.mean(np.square(slope))) * size))
 
     def _cost(
         self,
@@ -748,3 +766,15 @@ def times_table(table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         else np.einsum("pnm,pm->pn", table, coefficients)
     )
     return product
+
+
+def _is_one_term(
+    expression: Expression,
+    residual: np.ndarray,
+    slopes: Sequence[Any],
+    state: dict[Jet, Any],
+) -> bool:
+    """Say whether a residual is a coefficient times one derivative, nothing else."""
+    if len(expression.jets) != 1:
+        return False
+    return np.allclose(residual, slopes[0] * state[expression.jets[0]], rtol=1e-12)

@@ -19,6 +19,7 @@ from pinnsuite.problem import (
     Dirichlet,
     Initial,
     Interval,
+    Neumann,
     Observed,
     Periodic,
     Problem,
@@ -214,6 +215,27 @@ def test_a_small_residual_that_makes_a_large_error_is_told_by_the_next_solution(
     error = np.linalg.norm(found.at(at)["u"] - exact) / np.linalg.norm(exact)
     assert found.details["fresh_residual"] / 30 < error
     assert error < 3 * found.details["fresh_residual"]
+
+
+def test_a_derivative_that_vanishes_has_no_terms_to_be_compared_with():
+    u = field_of("u", x)
+    clamped = Problem(
+        "clamped beam",
+        [u],
+        [D(u, x, 4)],
+        [
+            Dirichlet(u, 0, on="left"),
+            Neumann(u, 0, on="left"),
+            Dirichlet(u, 1, on="right"),
+            Neumann(u, 0, on="right"),
+        ],
+        Interval(x, 0, 1),
+    )
+    found = RandomFeatures().solve(clamped)
+    assert found.status is Status.OK
+    at = np.linspace(0, 1, 21)
+    exact = 3 * at**2 - 2 * at**3
+    assert np.abs(found.at(at[:, None])["u"] - exact).max() < 1e-9
 
 
 def test_a_solution_that_vanishes_is_found():
