@@ -56,8 +56,8 @@ def solve(
     neighbours. Nothing is squared, so half of the digits are not lost as with normal
     equations. Directions below `damping` of the columns' norm are damped.
 
-    Source: J. W. H. Liu, SIAM Journal on Scientific and Statistical Computing 7 (1986)
-    435-447, DOI 10.1137/0907029 (general row merging).
+    Source: J. W. H. Liu, On general row merging schemes for sparse Givens
+    transformations, SIAM Journal on Scientific and Statistical Computing 7 (4) (1986).
 
     Parameters
     ----------

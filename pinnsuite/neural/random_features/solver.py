@@ -88,7 +88,8 @@ class RandomFeatures:
     steps. Stationary and linear problems are tried on one patch: the features' scales
     are chosen by the residual at fresh points, then their number grows; where that does
     not reach the tolerance, the domain is cut into patches with continuity conditions
-    between them, halved where the residual is large. Evolution is marched through time
+    between them, halved one by one where the residual is large, several times at once
+    towards corners where that hardly lessens it. Evolution is marched through time
     in windows whose length follows the residual, on patches that follow the solution;
     in the plane and in space the coefficients of features of space follow an implicit
     Runge-Kutta method, and so do those of a Fourier basis, of which nothing is random,

@@ -121,3 +121,38 @@ def test_the_factors_of_a_chain_are_those_of_the_whole_matrix(sizes, rows, seed)
     y = factors.solve_transposed(np.split(right, ends))
     found = np.concatenate(factors.solve(y))
     assert np.allclose(gram @ found, right, atol=1e-9 * np.linalg.cond(gram))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=7),
+    seed=st.integers(0, 1000),
+)
+def test_a_network_of_blocks_is_solved_like_one_matrix(sizes, seed):
+    rng = np.random.default_rng(seed)
+    own = [(rng.normal(size=(n + 1, n)), rng.normal(size=n + 1)) for n in sizes]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    couplings, parts, target = [], [], []
+    for k, (matrix, right) in enumerate(own):
+        wide = np.zeros((len(matrix), starts[-1]))
+        wide[:, starts[k] : starts[k + 1]] = matrix
+        parts.append(wide)
+        target.append(right)
+    for a, b in itertools.permutations(range(len(sizes)), 2):
+        if rng.random() < 0.4:
+            left, right = (rng.normal(size=(2, sizes[k])) for k in (a, b))
+            couplings.append(Coupling((a, b), left, right, rng.normal(size=2)))
+            wide = np.zeros((2, starts[-1]))
+            wide[:, starts[a] : starts[a + 1]] = left
+            wide[:, starts[b] : starts[b + 1]] = right
+            parts.append(wide)
+            target.append(couplings[-1].target)
+    matrix, right = np.concatenate(parts), np.concatenate(target)
+    expected, *_ = np.linalg.lstsq(matrix, right, rcond=None)
+    found, factors = solve(own, couplings)
+    size = np.linalg.cond(matrix) ** 2 * np.linalg.norm(right)
+    assert np.linalg.norm(np.concatenate(found) - expected) < 1e-12 * size
+    gram = matrix.T @ matrix
+    y = factors.solve_transposed(np.split(right[: len(gram)], starts[1:-1]))
+    x = np.concatenate(factors.solve(y))
+    assert np.allclose(gram @ x, right[: len(gram)], atol=1e-9 * np.linalg.cond(gram))

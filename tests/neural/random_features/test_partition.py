@@ -142,3 +142,83 @@ def test_patches_are_halved_along_the_axes_that_ask_for_it():
     assert np.array_equal(finer.edges[0], [0, 1, 1.5, 2])
     assert np.array_equal(finer.edges[1], [0, 1])
     assert square.refined([1], np.array([[False, False]])) is square
+
+
+def halved_at_random(counts, periodic, seed):
+    """Return a grid of which patches were halved here and there."""
+    rng = np.random.default_rng(seed)
+    partition = of(counts, periodic)
+    for _ in range(4):
+        along = rng.random((1, len(counts))) < 0.7
+        partition = partition.refined(rng.integers(len(partition), size=1), along)
+    return partition
+
+
+FEW = st.lists(st.integers(1, 3), min_size=2, max_size=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(FEW, PERIODIC, st.integers(0, 999))
+def test_a_patch_is_at_most_twice_as_wide_as_one_beside_it(counts, periodic, seed):
+    partition = halved_at_random(counts, periodic, seed)
+    widths = np.ptp(partition.boxes, axis=2)
+    for i in partition.interfaces:
+        one, other = np.delete(widths[[i.lower, i.upper]], i.axis, axis=1)
+        assert (one <= 2 * other + 1e-12).all()
+        assert (other <= 2 * one + 1e-12).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(FEW, PERIODIC, st.integers(0, 999))
+def test_both_patches_see_the_same_part_of_a_face(counts, periodic, seed):
+    partition = halved_at_random(counts, periodic, seed)
+    half = np.ptp(partition.boxes, axis=2, keepdims=True) / 2
+    centre = partition.boxes.mean(2, keepdims=True)
+    for i in partition.interfaces:
+        below, above = (
+            np.delete(centre[p] + half[p] * span, i.axis, axis=0)
+            for p, span in zip((i.lower, i.upper), i.spans, strict=True)
+        )
+        np.testing.assert_allclose(below, above, atol=1e-12)
+        assert (np.abs(i.spans) <= 1.0).all()
+        assert (i.spans[0, i.axis] == 1.0).all()
+        assert (i.spans[1, i.axis] == -1.0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(FEW, PERIODIC, st.integers(0, 999))
+def test_shared_parts_make_up_the_faces(counts, periodic, seed):
+    partition = halved_at_random(counts, periodic, seed)
+    widths = np.ptp(partition.boxes, axis=2)
+    volume = np.prod([np.ptp(e) for e in partition.edges])
+    assert np.isclose(np.prod(widths, axis=1).sum(), volume)
+    covered = np.zeros((len(partition), len(counts), 2))
+    for i in partition.interfaces:
+        for end, p in ((1, i.lower), (0, i.upper)):
+            part = np.ptp(i.spans[1 - end], axis=1) / 2
+            part[i.axis] = 1.0
+            covered[p, i.axis, end] += np.prod(part)
+    for axis, e in enumerate(partition.edges):
+        is_outer = partition.boxes[:, axis] == e[[0, -1]]
+        is_free = is_outer & (axis not in partition.periodic)
+        np.testing.assert_allclose(covered[:, axis], np.where(is_free, 0.0, 1.0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(FEW, st.integers(0, 999))
+def test_points_are_located_among_patches_of_different_sizes(counts, seed):
+    partition = halved_at_random(counts, (), seed)
+    centres = partition.boxes.mean(2)
+    assert np.array_equal(partition.locate(centres), np.arange(len(partition)))
+    corners = partition.boxes[..., 0]
+    assert np.array_equal(partition.locate(corners), np.arange(len(partition)))
+
+
+def test_halving_towards_a_corner_leaves_the_other_end_alone():
+    partition = grid(2, 2)
+    for _ in range(6):
+        partition = partition.refined(partition.around(np.zeros(2)))
+    # Three more each time, and those that the balance asks for.
+    assert len(partition) <= 4 + 6 * 6
+    far = partition.around(np.array([1.0, 2.0]))
+    assert np.ptp(partition.boxes[far], axis=2).max() == 1.0

@@ -10,6 +10,7 @@ from pinnsuite.problem import (
     Box,
     D,
     Dirichlet,
+    Polygon,
     Problem,
     coordinates,
     field_of,
@@ -48,3 +49,28 @@ def test_sides_of_one_name_all_have_points_with_outward_normals(cuts):
     lid, outward = points.boundary("lid", count)
     assert np.allclose(lid[:, 1], 2.0)
     assert (outward == (0, 1)).all()
+
+
+def test_small_patches_at_a_corner_have_as_many_points_of_the_boundary():
+    x, y = coordinates("x y")
+    u = field_of("u", x, y)
+    corners = [(0, 0), (1, 0), (1, 1), (-1, 1), (-1, -1), (0, -1)]
+    problem = Problem(
+        name="an L",
+        fields=[u],
+        equations=[laplacian(u, (x, y))],
+        domain=Polygon(x, y, corners, "wall"),
+        conditions=[Dirichlet(u, 0, on="wall")],
+    )
+    unit = np.array([-1.0, 0.0, 1.0])
+    partition = Partition.grid((unit, unit), problem.domain)
+    for _ in range(8):
+        partition = partition.refined(partition.around(np.zeros(2)))
+    points = PatchPoints(problem, partition, None, 50, seed=0)
+    count = points.face_count()
+    found, normals = points.boundary("wall", count)
+    owner = partition.locate(points.inwards(found, normals))
+    smallest = partition.around(np.zeros(2))
+    assert len(smallest) == 3
+    # Two of them have a side on the boundary, the third one its corner only.
+    assert sorted(np.bincount(owner)[smallest])[1:] == [count, count]

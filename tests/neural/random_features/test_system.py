@@ -1,6 +1,6 @@
 """Systems of rows are solved by what solves the problem."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -253,3 +253,68 @@ def test_patches_bear_a_corner_where_derivatives_are_unbounded():
     error = judge(problem, solution, truth).error.per_field
     assert error["u"].relative_l2 < 0.15
     assert error["v"].relative_l2 < 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Monomials:
+    """All products of powers up to a degree, of two coordinates."""
+
+    degree: int
+
+    @property
+    def size(self):
+        return (self.degree + 1) ** 2
+
+    def tables(self, local, orders):
+        found = {}
+        for order in orders:
+            one = [
+                np.stack(
+                    [
+                        np.polynomial.Polynomial.basis(k).deriv(m)(local[..., axis])
+                        if m <= k
+                        else np.zeros(local.shape[:-1])
+                        for k in range(self.degree + 1)
+                    ],
+                    axis=-1,
+                )
+                for axis, m in enumerate(order)
+            ]
+            product = one[0][..., :, None] * one[1][..., None, :]
+            found[order] = product.reshape(*local.shape[:-1], -1)
+        return found
+
+
+@pytest.mark.parametrize("is_orthogonal", [True, False])
+def test_a_polynomial_is_met_on_patches_of_different_sizes(is_orthogonal):
+    x, y = coordinates("x y")
+    u = field_of("u", x, y)
+    exact = x**3 - 3 * x * y**2 + x * y + 2 * y
+    problem = Problem(
+        name="harmonic",
+        fields=[u],
+        equations=[laplacian(u, (x, y))],
+        domain=Box((x, -1, 1), (y, 0, 1)),
+        conditions=[Dirichlet(u, exact)],
+    )
+    partition = whole(Equations.of(problem)).refined([0])
+    for corner in ((-1.0, 0.0), (0.2, 0.3), (0.2, 0.3)):
+        partition = partition.refined(partition.around(np.array(corner)))
+    along = np.array([[True, False]])
+    partition = partition.refined(partition.around(np.array([0.9, 0.9]))[:1], along)
+    sizes = {tuple(np.ptp(box, axis=1)) for box in partition.boxes}
+    assert len(sizes) > 3
+    basis = Monomials(3)
+    system = System(Equations.of(problem), basis, partition, None, None)
+    rows, _ = system.rows()
+    if is_orthogonal:
+        coefficients, _ = rows.eliminated()
+    else:
+        coefficients = rows.solved(rows.squared(1e-15))
+    piece = Piece(basis, partition, None, coefficients)
+    at = np.random.default_rng(0).uniform([-1, 0], [1, 1], (200, 2))
+    (found,) = piece.jets(at, [Jet(0, (0, 0))])
+    expected = at[:, 0] ** 3 - 3 * at[:, 0] * at[:, 1] ** 2
+    expected += at[:, 0] * at[:, 1] + 2 * at[:, 1]
+    assert np.abs(found - expected).max() < 1e-8
+    assert system.indicators(coefficients, None).max() < 1e-8
