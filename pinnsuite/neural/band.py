@@ -54,6 +54,10 @@ CAUTION = 1.4
 """What each degree of freedom costs in the cross-validation: Y.-J. Kim, C. Gu,
 J. R. Statist. Soc. B 66 (2004) 337, DOI 10.1046/j.1369-7412.2003.05316.x."""
 
+MOST_RESIDUAL = 0.1
+"""Relative residual at fresh points beyond which there is no band: where the equations
+do not hold yet, their linearisation does not tell how far away they would."""
+
 WEIGHTS = (-8, 8, 65)
 """Decades and number of the λ that are tried, 1 where it outweighs all else in some
 direction."""
@@ -237,13 +241,14 @@ def correlation(points: np.ndarray, residuals: torch.Tensor) -> float:
     extent = np.ptp(points, axis=0)
     scaled = points / np.where(extent > 0, extent, 1.0)
     most = min(NEAREST[-1] + 1, len(points))
-    _, near = scipy.spatial.cKDTree(scaled).query(scaled, np.arange(2, most + 1))
+    _, near = scipy.spatial.cKDTree(scaled).query(scaled, np.arange(1, most + 1))
     r = residuals.cpu().numpy()
     square = float(r @ r)
     if not square > 0:
         return 1.0
-    sums = np.cumsum(r @ r[near]) / square
-    return max([1.0, *(1.0 + float(sums[m - 1]) for m in NEAREST if m <= len(sums))])
+    others = near != np.arange(len(r))[:, None]
+    sums = np.cumsum(r @ (r[near] * others)) / square
+    return max([1.0, *(1.0 + float(sums[m]) for m in NEAREST if m < most)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,7 +323,10 @@ def _slopes(
     for number, columns in unknowns.values():
         at = weights.new_tensor(interior(problem, SLOPES * len(columns), seed=0))
         value = Jet(number, (0,) * dimension)
-        slopes = [Jet(number, tuple(np.eye(dimension, dtype=int)[k])) for k in columns]
+        slopes = [
+            Jet(number, tuple(np.eye(dimension, dtype=int)[k].tolist()))
+            for k in columns
+        ]
         carried = trial.at(at, channels([value, *slopes], dimension))(weights)
         size = max(_norm(carried[value]), torch.finfo(weights.dtype).tiny)
         for jet in slopes:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from pinnsuite.errors import OptionError
-from pinnsuite.neural.band import Band, in_details
+from pinnsuite.neural.band import MOST_RESIDUAL, Band, in_details
 from pinnsuite.neural.networks import ACTIVATIONS
 from pinnsuite.neural.optimisers import OPTIMISERS
 from pinnsuite.neural.option import DTYPES, at_least, choice, positive
@@ -58,7 +58,8 @@ class PINN(TrainingOptions):
     and its relative L2 norm in `details["relative_half_bands"]`. It allows for the
     noise, `details["standard_errors"]`, and for the training, as far as the step
     changed the function, `details["training_errors"]`, both relative L2 norms: where
-    the latter exceeds `tolerance`, the status is not reached.
+    the latter exceeds `tolerance`, the status is not reached. While the equations hold
+    to less than 10 %, there is neither step nor band.
 
     Source: M. Raissi, P. Perdikaris, G. E. Karniadakis, Journal of Computational
     Physics 378 (2019) 686-707, DOI 10.1016/j.jcp.2018.10.045; C. Wu et al., Computer
@@ -220,7 +221,8 @@ class PINN(TrainingOptions):
             verdict = windows.verdict()
             training = windows.last
             inference = training.inference()
-            posterior = training.posterior()
+            is_near = verdict.worst <= MOST_RESIDUAL
+            posterior = training.posterior() if is_near else None
         details = {
             "dofs": sum(len(w.parameters) for w in windows.trained),
             "windows": len(windows.trained),
