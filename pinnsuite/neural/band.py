@@ -55,8 +55,8 @@ CAUTION = 1.4
 J. R. Statist. Soc. B 66 (2004) 337, DOI 10.1046/j.1369-7412.2003.05316.x."""
 
 MOST_RESIDUAL = 0.1
-"""Relative residual at fresh points beyond which there is no band: where the equations
-do not hold yet, their linearisation does not tell how far away they would."""
+"""Relative residual at fresh points beyond which there is no band: the equations'
+linearisation says little of a solution that is far away."""
 
 WEIGHTS = (-8, 8, 65)
 """Decades and number of the λ that are tried, 1 where it outweighs all else in some

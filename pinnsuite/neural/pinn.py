@@ -58,8 +58,8 @@ class PINN(TrainingOptions):
     and its relative L2 norm in `details["relative_half_bands"]`. It allows for the
     noise, `details["standard_errors"]`, and for the training, as far as the step
     changed the function, `details["training_errors"]`, both relative L2 norms: where
-    the latter exceeds `tolerance`, the status is not reached. While the equations hold
-    to less than 10 %, there is neither step nor band.
+    the latter exceeds `tolerance`, the status is not reached. While a residual
+    at fresh points exceeds 0.1, there is neither step nor band.
 
     Source: M. Raissi, P. Perdikaris, G. E. Karniadakis, Journal of Computational
     Physics 378 (2019) 686-707, DOI 10.1016/j.jcp.2018.10.045; C. Wu et al., Computer
