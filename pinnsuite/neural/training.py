@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pinnsuite.neural.band import Posterior, posterior
 from pinnsuite.neural.interval import Inference, infer
 from pinnsuite.neural.objective import CollocationObjective, Term
 from pinnsuite.neural.optimisers import Optimiser, make_optimiser
@@ -387,6 +388,11 @@ class Training:
         """Return intervals of the unknown coefficients, see `interval.infer`."""
         self.objective.draw(None)
         return infer(self.objective, self._problem.unknown_scalars, self.parameters)
+
+    def posterior(self) -> Posterior | None:
+        """Return what is known of the unknown functions, see `band.posterior`."""
+        self.objective.draw(None)
+        return posterior(self.objective, self.trial, self._problem, self.parameters)
 
     @property
     def window(self) -> Window:
