@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Orthonormal
-from pinnsuite.neural.random_features.elimination import Preconditioner, Rows
+from pinnsuite.neural.random_features.elimination import Joint, Preconditioner, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -21,6 +21,7 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import joints
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.neural.random_features.splitting import Group, Split
 from pinnsuite.neural.random_features.system import FAIR_SHARE, decay, times_table
 from pinnsuite.neural.sampling import interior
 from pinnsuite.problem.jets import Jet, jacobian
@@ -56,6 +57,43 @@ class _Set:
 
 
 @dataclass(frozen=True, eq=False)
+class Subsystem:
+    """Some of the equations and conditions, and the fields that follow from them.
+
+    Attributes
+    ----------
+    equations, fields
+        Their numbers.
+    inside, boundary
+        Where they hold.
+    joints
+        Of these fields, counted from 0.
+    """
+
+    equations: Sequence[int]
+    fields: Sequence[int]
+    inside: _Set
+    boundary: Sequence[_Set]
+    joints: Sequence[Joint]
+
+    @property
+    def sets(self) -> list[_Set]:
+        """Inside, then boundary by boundary."""
+        return [self.inside, *self.boundary]
+
+    def is_like(self, other: Subsystem) -> bool:
+        """Say whether the joints are the same."""
+        return len(self.joints) == len(other.joints) and all(
+            a.field == b.field
+            and np.array_equal(a.lower, b.lower)
+            and np.array_equal(a.upper, b.upper)
+            and np.array_equal(a.left, b.left)
+            and np.array_equal(a.right, b.right)
+            for a, b in zip(self.joints, other.joints, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Linearised:
     """The rows at a state, and what divides each of them.
 
@@ -84,6 +122,8 @@ class Semidiscrete:
         Compiled.
     basis, partition
         Of space.
+    split
+        The linear parts of the equations and the rest, where there are any.
     oversampling
         Collocation points in a patch for each function of the basis.
     seed
@@ -95,11 +135,13 @@ class Semidiscrete:
         equations: Equations,
         basis: Orthonormal,
         partition: Partition,
+        split: Split | None = None,
         *,
         oversampling: float = 2.0,
         seed: int = 0,
     ) -> None:
         self.equations, self.basis, self.partition = equations, basis, partition
+        self.split = split
         self._seed = seed
         number = math.ceil(oversampling * basis.size)
         self._points = PatchPoints(equations.problem, partition, None, number, seed)
@@ -109,6 +151,43 @@ class Semidiscrete:
         self._joints = joints(
             basis, self._points, equations.orders[1:], 0, partition.interfaces
         )
+        self._masses: dict[tuple[int, ...], Preconditioner] = {}
+
+    @cached_property
+    def whole(self) -> Subsystem:
+        """All equations."""
+        fields = range(self.shape[1])
+        every = range(len(self.equations.interior))
+        return Subsystem(every, fields, self._inside, self._boundary, self._joints)
+
+    @cached_property
+    def groups(self) -> list[Subsystem]:
+        """The linear parts, group by group."""
+        assert self.split is not None
+        return [self._subsystem(group) for group in self.split.groups]
+
+    def _subsystem(self, group: Group) -> Subsystem:
+        assert self.split is not None
+        inside = [self.split.parts[i].implicit for i in group.equations]
+        boundary = []
+        for a_set in self._boundary:
+            own = [e for e in a_set.expressions if e.jets[0].field in group.fields]
+            if own:
+                boundary.append(replace(a_set, expressions=own))
+        return Subsystem(
+            group.equations,
+            group.fields,
+            replace(self._inside, expressions=inside),
+            boundary,
+            self._joints_of(group.fields),
+        )
+
+    def _joints_of(self, fields: Sequence[int]) -> list[Joint]:
+        """Return the joints of some fields, which are counted from 0."""
+        place = {f: k for k, f in enumerate(fields)}
+        return [
+            replace(j, field=place[j.field]) for j in self._joints if j.field in place
+        ]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -202,25 +281,28 @@ class Semidiscrete:
             found.append((residual, slopes, state))
         return found
 
-    def linearised(self, time: float, c: Derivatives, rate: float) -> Linearised:
-        """Return the rows of what is added to the coefficients.
+    def linearised(
+        self, part: Subsystem, time: float, c: Derivatives, rate: float
+    ) -> Linearised:
+        """Return the rows of what is added to the coefficients of the part's fields.
 
         A derivative in time of order m gains `rateᵐ` times as much.
         """
-        _, fields, size = self.shape
+        place = {f: k for k, f in enumerate(part.fields)}
+        fields, size = len(place), self.basis.size
         blocks, weights = [], []
-        for a_set in [self._inside, *self._boundary]:
+        for a_set in part.sets:
             for e, (residual, slopes, _) in zip(
                 a_set.expressions, self._evaluated(a_set, time, c), strict=True
             ):
                 matrix = np.zeros((*residual.shape, fields, size))
                 for jet, slope in zip(e.jets, slopes, strict=True):
-                    if np.ndim(slope) == 0 and slope == 0:
+                    if jet.field not in place or (np.ndim(slope) == 0 and slope == 0):
                         continue
                     factor = slope * rate ** jet.orders[0]
                     factor = factor * self._rates(a_set, jet.orders[1:])
                     factor = np.broadcast_to(factor, residual.shape)
-                    matrix[..., jet.field, :] += (
+                    matrix[..., place[jet.field], :] += (
                         factor[..., None] * a_set.tables[jet.orders[1:]]
                     )
                 matrix = matrix.reshape(*residual.shape, -1)
@@ -233,35 +315,48 @@ class Semidiscrete:
                 weight = 1.0 / np.where(norm > 0, norm, 1.0)
                 weights.append(weight)
                 blocks.append(weight[..., None] * matrix)
-        rows = self._stacked(blocks)
+        rows = self._stacked(part, blocks)
         return Linearised(rows, weights)
 
-    def target(self, time: float, c: Derivatives, rows: Linearised) -> np.ndarray:
-        """Return the right-hand sides of rows at a state: (patches, rows)."""
-        blocks = []
-        weights = iter(rows.weights)
-        for a_set in [self._inside, *self._boundary]:
-            for residual, _, _ in self._evaluated(a_set, time, c):
-                blocks.append(-next(weights) * residual)
-        return self._stacked(blocks)
+    def target(
+        self,
+        part: Subsystem,
+        time: float,
+        c: Derivatives,
+        rows: Linearised,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the right-hand sides of rows at a state: (patches, rows).
 
-    def _stacked(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        The equations may have to equal something `known`: (equations, patches, n).
+        """
+        residuals = [
+            residual
+            for a_set in part.sets
+            for residual, _, _ in self._evaluated(a_set, time, c)
+        ]
+        if known is not None:
+            for k, i in enumerate(part.equations):
+                residuals[k] = residuals[k] - known[i]
+        blocks = [-w * r for w, r in zip(rows.weights, residuals, strict=True)]
+        return self._stacked(part, blocks)
+
+    def _stacked(self, part: Subsystem, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """Return blocks of rows patch by patch, filled up with rows of zeros."""
         patches = len(self.partition)
-        many = len(self._inside.expressions)
+        many = len(part.equations)
         inside = np.concatenate(blocks[:many], axis=1)
         if len(blocks) == many:
             return inside
-        owner, place, counts = self._places
+        owner, place, counts = self._places(part)
         outside = np.zeros((patches, counts, *inside.shape[2:]))
         outside[owner, place] = np.concatenate(blocks[many:])
         return np.concatenate([inside, outside], axis=1)
 
-    @cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray, int]:
+    def _places(self, part: Subsystem) -> tuple[np.ndarray, np.ndarray, int]:
         """Return patch and place of each row of the boundary, and places at most."""
         owners = []
-        for a_set in self._boundary:
+        for a_set in part.boundary:
             assert a_set.owner is not None
             owners += [a_set.owner] * len(a_set.expressions)
         owner = np.concatenate(owners)
@@ -272,35 +367,90 @@ class Semidiscrete:
         place[order] = np.arange(len(owner)) - np.repeat(starts, counts)
         return owner, place, int(counts.max())
 
-    def factors(self, rows: Linearised) -> Preconditioner:
+    def factors(self, part: Subsystem, rows: Linearised) -> Preconditioner:
         """Return the factors of rows."""
         none = np.zeros(rows.matrix.shape[:2])
-        return self.rows(rows, none, np.zeros(self.shape)).squared(DAMPING)
+        return self.rows(part, rows, none, np.zeros(self.shape)).squared(DAMPING)
 
-    def rows(self, linearised: Linearised, target: np.ndarray, old: np.ndarray) -> Rows:
-        """Return the system for what is added to `old`."""
-        return Rows(linearised.matrix, target, old, self.partition, self._joints)
+    def rows(
+        self,
+        part: Subsystem,
+        linearised: Linearised,
+        target: np.ndarray,
+        old: np.ndarray,
+    ) -> Rows:
+        """Return the system for what is added to the part's fields of `old`."""
+        old = old[:, part.fields]
+        return Rows(linearised.matrix, target, old, self.partition, part.joints)
+
+    def explicit(self, time: float, c: np.ndarray) -> np.ndarray:
+        """Return what the explicit parts add to the derivatives in time at the points.
+
+        Shape (equations, patches, n).
+        """
+        assert self.split is not None
+        patches, count = self._inside.points[0].shape
+        found = np.zeros((len(self.split.parts), patches, count))
+        explicit = {
+            i: p.explicit for i, p in enumerate(self.split.parts) if p.explicit
+        }
+        a_set = replace(self._inside, expressions=list(explicit.values()))
+        for i, (residual, _, _) in zip(
+            explicit, self._evaluated(a_set, time, [c]), strict=True
+        ):
+            found[i] = -residual
+        return found
+
+    def moving(self, c: np.ndarray) -> np.ndarray:
+        """Return the equations' terms with a derivative in time, if that is `c`."""
+        assert self.split is not None
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        patches, count = self._inside.points[0].shape
+        found = np.zeros((len(self.split.parts), patches, count))
+        for i, part in enumerate(self.split.parts):
+            if part.field is not None:
+                found[i] = part.rate * times_table(table, c[:, part.field])
+        return found
+
+    def fitted(self, terms: np.ndarray) -> np.ndarray:
+        """Return the derivatives in time that fit terms, zero of what does not evolve.
+
+        The other way round than `moving`.
+        """
+        assert self.split is not None
+        found = np.zeros(self.shape)
+        for part, values in zip(self.split.parts, terms, strict=True):
+            if part.field is not None:
+                found[:, part.field] = self._fit(part.field, values / part.rate)
+        return found
 
     def projected(self, state: State, order: int) -> np.ndarray:
         """Return the coefficients that fit a state's derivative in time of an order."""
-        zero = tuple(0 for _ in self.equations.problem.space)
-        table = self._inside.tables[zero]
-        patches, fields, size = self.shape
-        count = table.shape[1]
-        points = np.stack(self._inside.points, axis=-1).reshape(-1, len(zero))
+        points = np.stack(self._inside.points, axis=-1)
+        shape, zero = points.shape[:2], (0,) * points.shape[2]
         start = self.equations.problem.time.start  # type: ignore[union-attr]
-        points = np.insert(points, 0, start, axis=1)
-        jets = [Jet(f, (order, *zero)) for f in range(fields)]
-        weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
-        matrix = np.broadcast_to(weight * table, (patches, count, size))
+        points = np.insert(points.reshape(-1, len(zero)), 0, start, axis=1)
+        jets = [Jet(f, (order, *zero)) for f in range(self.shape[1])]
         found = np.zeros(self.shape)
         for f, values in enumerate(state(points, jets)):
-            joints = [replace(j, field=0) for j in self._joints if j.field == f]
-            target = weight * values.reshape(patches, count)
-            old = np.zeros((patches, 1, size))
-            rows = Rows(matrix, target, old, self.partition, joints)
-            found[:, f] = rows.solved(rows.squared(DAMPING))[:, 0]
+            found[:, f] = self._fit(f, values.reshape(shape))
         return found
+
+    def _fit(self, field: int, values: np.ndarray) -> np.ndarray:
+        """Return the coefficients of a field that fit values at the points."""
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        patches, count = values.shape
+        size = self.basis.size
+        weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
+        matrix = np.broadcast_to(weight * table, (patches, count, size))
+        old = np.zeros((patches, 1, size))
+        joints = self._joints_of([field])
+        rows = Rows(matrix, weight * values, old, self.partition, joints)
+        # Fields with derivatives of the same orders have the same joints.
+        orders = tuple(along[field] for along in self.equations.orders[1:])
+        if orders not in self._masses:
+            self._masses[orders] = rows.squared(DAMPING)
+        return rows.solved(self._masses[orders])[:, 0]
 
     def misfits(self, state: State, order: int, c: np.ndarray) -> np.ndarray:
         """Return how far a derivative in time is from a state's: (patches,)."""

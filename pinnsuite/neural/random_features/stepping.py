@@ -12,9 +12,17 @@ from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
-from pinnsuite.neural.random_features.runge_kutta import Instant, first_step, step
+from pinnsuite.neural.random_features.runge_kutta import (
+    Instant,
+    first_split_step,
+    first_step,
+    split_step,
+    step,
+)
 from pinnsuite.neural.random_features.semidiscrete import Semidiscrete
-from pinnsuite.neural.random_features.stages import Stages
+from pinnsuite.neural.random_features.split_stages import SplitStages
+from pinnsuite.neural.random_features.splitting import split
+from pinnsuite.neural.random_features.stages import Measured, Stages
 from pinnsuite.problem.jets import Jet
 
 FIRST_STEP = 1e-5
@@ -33,6 +41,8 @@ COARSE = 0.6
 """Of the length where the residual is too large in the middle, and not at the end."""
 WORTH = 1.5
 """A longer step needs new factors: not for less than so many times the length."""
+RATIOS, NEARLY = 2, 0.1
+"""Lengths for each factor of 2 where factors are kept, and what is not rounded down."""
 SAFETY = 0.85
 REST = 5
 """Steps after a failure that are not longer than the one before."""
@@ -76,7 +86,8 @@ def step_through(
     duration = time.end - time.start
     horizon = HORIZON * duration
     space, now = _started(equations, basis, partition, tolerance, max_patches)
-    stages = Stages(space, space.sizes(now.values[0]))
+    kind = Stages if space.split is None else SplitStages
+    stages = kind(space, space.sizes(now.values[0]))
     allowed = IN_TIME * tolerance
     result = March()
     length, rest = FIRST_STEP * duration, 0
@@ -85,13 +96,11 @@ def step_through(
     last, wanted = math.inf, length
     while now.time < time.end - 1e-12 * duration:
         left = time.end - now.time
+        if space.split is not None:
+            length = _rounded(length, duration)
         if left <= length * (1 + 1e-9):
             length = left
-        error = 0.0
-        if result.pieces:
-            new, error = step(stages, now, length, allowed, is_over)
-        else:
-            new = first_step(stages, now, length, allowed)
+        new, error = _stepped(stages, now, length, allowed, is_over, not result.pieces)
         error /= allowed
         # An error that a shorter step does not lessen is one in space.
         is_stuck = error > max(1.0, STUCK * last)
@@ -142,6 +151,29 @@ def step_through(
     return result, ""
 
 
+def _stepped(
+    stages: Stages | SplitStages,
+    now: Instant,
+    length: float,
+    allowed: float,
+    is_over: Callable[[], bool],
+    is_first: bool,
+) -> tuple[Instant | None, float]:
+    if isinstance(stages, SplitStages):
+        if is_first:
+            return first_split_step(stages, now, length), 0.0
+        return split_step(stages, now, length, is_over)
+    if is_first:
+        return first_step(stages, now, length, allowed), 0.0
+    return step(stages, now, length, allowed, is_over)
+
+
+def _rounded(length: float, duration: float) -> float:
+    """Return a length of a few that come again and again, so that factors do."""
+    power = math.floor(RATIOS * math.log2(length / duration) + NEARLY)
+    return float(duration * 2.0 ** (power / RATIOS))
+
+
 def _piece(space: Semidiscrete, now: Instant, new: Instant) -> StepPiece:
     return StepPiece(
         space.basis,
@@ -154,7 +186,7 @@ def _piece(space: Semidiscrete, now: Instant, new: Instant) -> StepPiece:
 
 
 def _lasting(
-    stages: Stages,
+    stages: Measured,
     piece: StepPiece,
     time: float,
     earlier: np.ndarray,
@@ -185,8 +217,9 @@ def _started(
     """Return the initial fields, on patches that are fine enough for them."""
     state = initial_state(equations)
     assert equations.problem.time is not None
+    parts = split(equations)
     while True:
-        space = Semidiscrete(equations, basis, partition)
+        space = Semidiscrete(equations, basis, partition, parts)
         values = [space.projected(state, m) for m in range(max(space.order, 1))]
         gaps = [space.misfits(state, m, c) for m, c in enumerate(values)]
         finer = _refined(space, values[0], np.max(gaps, axis=0) / (FITTED * tolerance))
@@ -213,7 +246,7 @@ def _moved(
     space: Semidiscrete, now: Instant, partition: Partition
 ) -> tuple[Semidiscrete, Instant]:
     """Return the same fields on other patches."""
-    finer = Semidiscrete(space.equations, space.basis, partition)
+    finer = Semidiscrete(space.equations, space.basis, partition, space.split)
     pieces = [Piece(space.basis, space.partition, None, c) for c in now.values]
 
     def state(points: np.ndarray, jets: Sequence[Jet]) -> list[np.ndarray]:
