@@ -439,6 +439,9 @@ class Semidiscrete:
     def _fit(self, field: int, values: np.ndarray) -> np.ndarray:
         """Return the coefficients of a field that fit values at the points."""
         table = self._inside.tables[(0,) * len(self._inside.points)]
+        if self.split is not None and len(table) == 1:
+            # Patch by patch: what is stepped is joined by the next solve.
+            return values @ self._inverse.T
         patches, count = values.shape
         size = self.basis.size
         weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
@@ -451,6 +454,13 @@ class Semidiscrete:
         if orders not in self._masses:
             self._masses[orders] = rows.squared(DAMPING)
         return rows.solved(self._masses[orders])[:, 0]
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """What turns values at the points of a patch into coefficients."""
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        found: np.ndarray = np.linalg.pinv(table[0])
+        return found
 
     def misfits(self, state: State, order: int, c: np.ndarray) -> np.ndarray:
         """Return how far a derivative in time is from a state's: (patches,)."""

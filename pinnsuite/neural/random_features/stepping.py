@@ -43,6 +43,8 @@ WORTH = 1.5
 """A longer step needs new factors: not for less than so many times the length."""
 RATIOS, NEARLY = 2, 0.1
 """Lengths for each factor of 2 where factors are kept, and what is not rounded down."""
+FACTORS = 8
+"""Steps that cost as much as factors for another length, where these are kept."""
 SAFETY = 0.85
 REST = 5
 """Steps after a failure that are not longer than the one before."""
@@ -97,8 +99,9 @@ def step_through(
     while now.time < time.end - 1e-12 * duration:
         left = time.end - now.time
         if space.split is not None:
+            # The last one may go beyond the end rather than need other factors.
             length = _rounded(length, duration)
-        if left <= length * (1 + 1e-9):
+        elif left <= length * (1 + 1e-9):
             length = left
         new, error = _stepped(stages, now, length, allowed, is_over, not result.pieces)
         error /= allowed
@@ -143,11 +146,13 @@ def step_through(
         result.worst = max(result.worst, indicator)
         now, earlier, last = new, np.maximum(at_end, between), math.inf
         rest -= 1
-        longer = SAFETY * max(error, 1e-8) ** (-1 / ORDER)
+        longer = min(SAFETY * max(error, 1e-8) ** (-1 / ORDER), GROWTH)
+        saved = (time.end - now.time) / length * (1 - 1 / longer)
+        is_worth = space.split is None or saved >= FACTORS
         if is_stuck:
             length = wanted
-        elif longer < 1.0 or (longer >= WORTH and rest < 0):
-            length *= min(longer, GROWTH)
+        elif longer < 1.0 or (longer >= WORTH and is_worth and rest < 0):
+            length *= longer
     return result, ""
 
 
