@@ -420,8 +420,14 @@ class Semidiscrete:
         assert self.split is not None
         found = np.zeros(self.shape)
         for part, values in zip(self.split.parts, terms, strict=True):
-            if part.field is not None:
-                found[:, part.field] = self._fit(part.field, values / part.rate)
+            if part.field is None:
+                continue
+            if len(self._inside.tables[(0,) * len(self._inside.points)]) == 1:
+                # Patch by patch: what is stepped is joined by the next solve.
+                fit = values @ self._inverse.T
+            else:
+                fit = self._fit(part.field, values)
+            found[:, part.field] = fit / part.rate
         return found
 
     def projected(self, state: State, order: int) -> np.ndarray:
@@ -439,9 +445,6 @@ class Semidiscrete:
     def _fit(self, field: int, values: np.ndarray) -> np.ndarray:
         """Return the coefficients of a field that fit values at the points."""
         table = self._inside.tables[(0,) * len(self._inside.points)]
-        if self.split is not None and len(table) == 1:
-            # Patch by patch: what is stepped is joined by the next solve.
-            return values @ self._inverse.T
         patches, count = values.shape
         size = self.basis.size
         weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)

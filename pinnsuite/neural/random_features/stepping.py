@@ -16,6 +16,7 @@ from pinnsuite.neural.random_features.runge_kutta import (
     Instant,
     first_split_step,
     first_step,
+    relaxed,
     split_step,
     step,
 )
@@ -28,8 +29,9 @@ from pinnsuite.problem.jets import Jet
 FIRST_STEP = 1e-5
 """Share of the time that the first step takes."""
 SHORTEST_STEP = 1e-9
-IN_TIME = 0.1
-"""Share of the tolerance that the error of a step in time may have."""
+IN_TIME, IN_TIME_SPLIT = 0.1, 0.02
+"""Share of the tolerance that the error of a step in time may have; less where steps
+are cheap."""
 HORIZON = 0.05
 """Share of the time during which residuals are taken to add up."""
 ORDER = 4
@@ -88,9 +90,11 @@ def step_through(
     duration = time.end - time.start
     horizon = HORIZON * duration
     space, now = _started(equations, basis, partition, tolerance, max_patches)
-    kind = Stages if space.split is None else SplitStages
+    kind, share = Stages, IN_TIME
+    if space.split is not None:
+        kind, share = SplitStages, IN_TIME_SPLIT
     stages = kind(space, space.sizes(now.values[0]))
-    allowed = IN_TIME * tolerance
+    allowed = share * tolerance
     result = March()
     length, rest = FIRST_STEP * duration, 0
     earlier = np.zeros(len(space.partition))
@@ -141,6 +145,8 @@ def step_through(
             earlier = earlier[space.partition.locate(finer.boxes.mean(2))]
             space, now = _moved(space, now, finer)
             stages.move(space)
+            if isinstance(stages, SplitStages):
+                now = relaxed(stages, now, length)
             continue
         result.pieces.append(piece)
         result.worst = max(result.worst, indicator)
