@@ -152,16 +152,18 @@ def first_split_step(
     space, rate = stages.space, 1 / length
     others = ~space.evolves
     (c, slope), time = now.values, now.time + length
+    if not stages.prepare(now.time, c, rate):
+        return None
     found = c
     for _ in range(2 if others.any() else 1):
-        known = length * space.explicit(now.time, c)
+        known = length * stages.explicit(now.time, c, rate)
         solved = stages.solve(time, c, rate, known, found)
         if solved is None:
             return None
         found = solved
         c[:, others] = found[:, others]
     implicit = rate * (space.moving(found - c) - known)
-    slope[:] = space.fitted(implicit + space.explicit(time, found))
+    slope[:] = space.fitted(implicit + stages.explicit(time, found, rate))
     return Instant(time, [found, slope.copy()])
 
 
@@ -173,7 +175,9 @@ def relaxed(stages: SplitStages, now: Instant, length: float) -> Instant:
     """
     space, rate = stages.space, 1 / (DIAGONAL * length)
     c, slope = now.values
-    known = (space.explicit(now.time, c) - space.moving(slope)) / rate
+    if not stages.prepare(now.time, c, rate):
+        return now
+    known = (stages.explicit(now.time, c, rate) - space.moving(slope)) / rate
     found = stages.solve(now.time, c, rate, known, c)
     return now if found is None else Instant(now.time, [found, slope])
 
@@ -199,7 +203,9 @@ def split_step(
     space, rate = stages.space, 1 / (DIAGONAL * length)
     others = ~space.evolves
     found, slope = now.values
-    explicit = [space.explicit(now.time, found)]
+    if not stages.prepare(now.time, found, rate):
+        return None, math.nan
+    explicit = [stages.explicit(now.time, found, rate)]
     implicit = [space.moving(slope) - explicit[0]]
     slopes = [slope[:, others]]
     for row, beside, node in zip(TABLEAU[1:], EXPLICIT[1:], NODES[1:], strict=True):
@@ -213,16 +219,20 @@ def split_step(
         found = stage
         change = found - now.values[0]
         implicit.append(rate * (space.moving(change) - known))
-        explicit.append(space.explicit(time, found))
+        explicit.append(stages.explicit(time, found, rate))
         slopes.append(rate * (change[:, others] - length * _sum(row, slopes)))
     apart = [b - e for b, e in zip(WEIGHTS, EMBEDDED, strict=True)]
     gap = space.fitted(length * (_sum(apart, implicit) + _sum(apart, explicit)))
-    if not np.isfinite(gap).all():
+    # The last stage has the weights of the implicit method, but not of the explicit.
+    missing = [b - a for b, a in zip(WEIGHTS, (*EXPLICIT[-1], 0.0), strict=True)]
+    more = space.fitted(length * _sum(missing, explicit))
+    if not (np.isfinite(gap).all() and np.isfinite(more).all()):
         return None, math.nan
-    slope = space.fitted(implicit[-1] + explicit[-1])
+    found = stages.settled(time, found + more)
+    ends = implicit[-1] - stages.linear(more, rate)
+    slope = space.fitted(ends + stages.explicit(time, found, rate))
     slope[:, others] = slopes[-1]
-    end = Instant(now.time + length, [found, slope])
-    return end, stages.relative(gap, found)
+    return Instant(time, [found, slope]), stages.relative(gap, found)
 
 
 def _sum(weights: Sequence[float], terms: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,9 @@ MEAN_POINTS = 1 << 14
 DAMPING = 1e-13
 """Share of the diagonal of normal equations that is added to it."""
 
+Shifts = Mapping[int, Mapping[Jet, float]]
+"""Multiples of derivatives that are added to the linear part of an equation, and taken
+from its rest, by its number."""
 Derivatives = Sequence[np.ndarray]
 """Coefficients of the fields and of their derivatives in time, one array
 (patches, fields, functions) an order."""
@@ -282,7 +285,12 @@ class Semidiscrete:
         return found
 
     def linearised(
-        self, part: Subsystem, time: float, c: Derivatives, rate: float
+        self,
+        part: Subsystem,
+        time: float,
+        c: Derivatives,
+        rate: float,
+        shifts: Shifts | None = None,
     ) -> Linearised:
         """Return the rows of what is added to the coefficients of the part's fields.
 
@@ -292,11 +300,14 @@ class Semidiscrete:
         fields, size = len(place), self.basis.size
         blocks, weights = [], []
         for a_set in part.sets:
-            for e, (residual, slopes, _) in zip(
-                a_set.expressions, self._evaluated(a_set, time, c), strict=True
+            for k, (e, (residual, slopes, _)) in enumerate(
+                zip(a_set.expressions, self._evaluated(a_set, time, c), strict=True)
             ):
+                terms = list(zip(e.jets, slopes, strict=True))
+                if shifts is not None and a_set is part.inside:
+                    terms += shifts[part.equations[k]].items()
                 matrix = np.zeros((*residual.shape, fields, size))
-                for jet, slope in zip(e.jets, slopes, strict=True):
+                for jet, slope in terms:
                     if jet.field not in place or (np.ndim(slope) == 0 and slope == 0):
                         continue
                     factor = slope * rate ** jet.orders[0]
@@ -388,25 +399,64 @@ class Semidiscrete:
 
         Shape (equations, patches, n).
         """
-        assert self.split is not None
-        patches, count = self._inside.points[0].shape
-        found = np.zeros((len(self.split.parts), patches, count))
-        explicit = {
-            i: p.explicit for i, p in enumerate(self.split.parts) if p.explicit
-        }
-        a_set = replace(self._inside, expressions=list(explicit.values()))
-        for i, (residual, _, _) in zip(
-            explicit, self._evaluated(a_set, time, [c]), strict=True
-        ):
+        found = self._zeros()
+        for i, (residual, _, _) in self._rest(time, c).items():
             found[i] = -residual
         return found
+
+    def linear(self, change: np.ndarray) -> np.ndarray:
+        """Return what a change of the fields adds to the linear parts at the points."""
+        assert self.split is not None
+        found = self._zeros()
+        inside = [p.implicit for p in self.split.parts]
+        a_set = replace(self._inside, expressions=inside)
+        terms = self._evaluated(a_set, 0.0, [change, np.zeros_like(change)])
+        for i, (e, (_, slopes, state)) in enumerate(zip(inside, terms, strict=True)):
+            for jet, slope in zip(e.jets, slopes, strict=True):
+                found[i] += slope * state[jet]
+        return found
+
+    def shifts(self, time: float, c: np.ndarray) -> Shifts:
+        """Return the mean factors of derivatives in space in the explicit parts."""
+        assert self.split is not None
+        found: dict[int, dict[Jet, float]] = {i: {} for i in range(len(self._zeros()))}
+        for i, (_, slopes, _) in self._rest(time, c).items():
+            part = self.split.parts[i]
+            assert part.explicit is not None
+            for jet, slope in zip(part.explicit.jets, slopes, strict=True):
+                if jet.field == part.field and any(jet.orders):
+                    means = np.mean(slope + np.zeros(self._zeros().shape[1:]), axis=1)
+                    found[i][jet] = float(self._share @ means)
+        return found
+
+    def shifted(self, c: np.ndarray, shifts: Shifts) -> np.ndarray:
+        """Return what `shifts` add to the linear parts: (equations, patches, n)."""
+        found = self._zeros()
+        for i, terms in shifts.items():
+            for jet, factor in terms.items():
+                table = self._inside.tables[jet.orders[1:]]
+                values = times_table(table, c[:, jet.field])
+                found[i] += factor * self._rates(self._inside, jet.orders[1:]) * values
+        return found
+
+    def _zeros(self) -> np.ndarray:
+        assert self.split is not None
+        return np.zeros((len(self.split.parts), *self._inside.points[0].shape))
+
+    def _rest(
+        self, time: float, c: np.ndarray
+    ) -> dict[int, tuple[np.ndarray, list[Any], dict[Jet, np.ndarray]]]:
+        """Return explicit parts with their slopes and jets, by the equation."""
+        assert self.split is not None
+        explicit = {i: p.explicit for i, p in enumerate(self.split.parts) if p.explicit}
+        a_set = replace(self._inside, expressions=list(explicit.values()))
+        return dict(zip(explicit, self._evaluated(a_set, time, [c]), strict=True))
 
     def moving(self, c: np.ndarray) -> np.ndarray:
         """Return the equations' terms with a derivative in time, if that is `c`."""
         assert self.split is not None
         table = self._inside.tables[(0,) * len(self._inside.points)]
-        patches, count = self._inside.points[0].shape
-        found = np.zeros((len(self.split.parts), patches, count))
+        found = self._zeros()
         for i, part in enumerate(self.split.parts):
             if part.field is not None:
                 found[i] = part.rate * times_table(table, c[:, part.field])

@@ -3,32 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnsuite.neural.random_features.elimination import Preconditioner
-from pinnsuite.neural.random_features.semidiscrete import Linearised, Semidiscrete
+from pinnsuite.neural.random_features.semidiscrete import (
+    Linearised,
+    Semidiscrete,
+    Shifts,
+)
 from pinnsuite.neural.random_features.stages import Measured
 
 KEPT_LENGTHS = 3
 """Of which rows and factors are kept."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What steps of one length share: rows and factors, group by group."""
+
+    shifts: Shifts
+    systems: Sequence[tuple[Linearised, Preconditioner]]
+
+
 class SplitStages(Measured):
     """Solves stage after stage, one linear solve for each group of fields.
 
     Rows depend on the length of a step alone, so that they and their factors serve for
-    all steps of one length; groups with equal rows share them.
+    all steps of one length; groups with equal rows share them. When they are made, the
+    means of factors of derivatives move to the linear part: of nonlinear advection the
+    mean wind, say.
     """
 
     def __init__(self, space: Semidiscrete, sizes: np.ndarray) -> None:
         super().__init__(space, sizes)
-        self._kept: dict[float, Sequence[tuple[Linearised, Preconditioner]]] = {}
+        self._kept: dict[float, _Kept] = {}
 
     def move(self, space: Semidiscrete) -> None:
         """Go on with other patches."""
         super().move(space)
         self._kept.clear()
+
+    def prepare(self, time: float, c: np.ndarray, rate: float) -> bool:
+        """Make what steps of a length need; False without finite factors.
+
+        `rate` is one over the length times the diagonal of the implicit method.
+        """
+        known = self._kept.pop(rate, None)
+        if known is None:
+            shifts = self.space.shifts(time, c)
+            try:
+                known = _Kept(shifts, self._systems(time, c, rate, shifts))
+            except np.linalg.LinAlgError:
+                return False
+        self._kept[rate] = known
+        while len(self._kept) > KEPT_LENGTHS:
+            del self._kept[next(iter(self._kept))]
+        return True
+
+    def explicit(self, time: float, c: np.ndarray, rate: float) -> np.ndarray:
+        """Return what the explicit parts add to the derivatives in time."""
+        shifted = self.space.shifted(c, self._kept[rate].shifts)
+        found: np.ndarray = self.space.explicit(time, c) + shifted
+        return found
 
     def solve(
         self,
@@ -47,20 +85,19 @@ class SplitStages(Measured):
         start
             The coefficients when the step begins.
         rate
-            One over the step times the diagonal of the implicit method.
+            For which it is prepared.
         known
             What the stages before add at the points: (equations, patches, n).
         guess
             To begin with.
         """
-        c = guess
-        try:
-            kept = self._factors(time, rate)
-        except np.linalg.LinAlgError:
-            return None
-        for part, (linearised, factors) in zip(self.space.groups, kept, strict=True):
+        c, kept = guess, self._kept[rate]
+        for part, (linearised, factors) in zip(
+            self.space.groups, kept.systems, strict=True
+        ):
             now = [c, rate * (c - start)]
-            target = self.space.target(part, time, now, linearised, rate * known)
+            less = rate * known - self.space.shifted(c, kept.shifts)
+            target = self.space.target(part, time, now, linearised, less)
             if not np.isfinite(target).all():
                 return None
             rows = self.space.rows(part, linearised, target, c)
@@ -68,27 +105,36 @@ class SplitStages(Measured):
             c[:, part.fields] += rows.solved(factors)
         return self.space.gauged(c)
 
-    def _factors(
-        self, time: float, rate: float
-    ) -> Sequence[tuple[Linearised, Preconditioner]]:
-        """Return rows and factors of each group for a length of the step."""
-        found = self._kept.pop(rate, None)
-        if found is None:
-            found = []
-            none = [np.zeros(self.space.shape)] * 2
-            for k, part in enumerate(self.space.groups):
-                rows = self.space.linearised(part, time, none, rate)
-                for other, (theirs, factors) in zip(
-                    self.space.groups[:k], found, strict=True
-                ):
-                    if part.is_like(other) and np.array_equal(
-                        rows.matrix, theirs.matrix
-                    ):
-                        found.append((theirs, factors))
-                        break
-                else:
-                    found.append((rows, self.space.factors(part, rows)))
-        self._kept[rate] = found
-        while len(self._kept) > KEPT_LENGTHS:
-            del self._kept[next(iter(self._kept))]
+    def linear(self, change: np.ndarray, rate: float) -> np.ndarray:
+        """Return what a change of the fields adds to the linear parts."""
+        shifted = self.space.shifted(change, self._kept[rate].shifts)
+        found: np.ndarray = self.space.linear(change) + shifted
+        return found
+
+    def settled(self, time: float, c: np.ndarray) -> np.ndarray:
+        """Return the fields with those that do not evolve made to follow the others."""
+        systems = next(reversed(self._kept.values())).systems
+        none = np.zeros_like(c)
+        for part, (linearised, factors) in zip(self.space.groups, systems, strict=True):
+            if self.space.evolves[part.fields].any():
+                continue
+            target = self.space.target(part, time, [c, none], linearised)
+            rows = self.space.rows(part, linearised, target, c)
+            c = c.copy()
+            c[:, part.fields] += rows.solved(factors)
+        return self.space.gauged(c)
+
+    def _systems(
+        self, time: float, c: np.ndarray, rate: float, shifts: Shifts
+    ) -> list[tuple[Linearised, Preconditioner]]:
+        space = self.space
+        found: list[tuple[Linearised, Preconditioner]] = []
+        for k, part in enumerate(space.groups):
+            rows = space.linearised(part, time, [c, np.zeros_like(c)], rate, shifts)
+            for other, (theirs, factors) in zip(space.groups[:k], found, strict=True):
+                if part.is_like(other) and np.array_equal(rows.matrix, theirs.matrix):
+                    found.append((theirs, factors))
+                    break
+            else:
+                found.append((rows, space.factors(part, rows)))
         return found

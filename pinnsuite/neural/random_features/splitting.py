@@ -66,8 +66,9 @@ def split(equations: Equations) -> Split | None:
     The linear part is the derivative where all fields are zero, but for what another
     field's values add to an equation of evolution: that is not stiff, and without it
     fields are solved one by one. It does where conditions on boundaries and equations
-    without a derivative in time are linear, and where the rest of an equation has no
-    derivatives of more than half the order of its linear part.
+    without a derivative in time are linear and tell the fields without one, and where
+    the rest of an equation has no derivatives of more than half the order of its linear
+    part.
     """
     if equations.is_linear or max(equations.orders[0]) != 1:
         return None
@@ -87,7 +88,8 @@ def split(equations: Equations) -> Split | None:
     evolving = [p.field for p in parts if p.field is not None]
     if sorted(evolving) != list(np.flatnonzero(equations.orders[0])):
         return None
-    return Split(parts, _groups(equations, parts))
+    groups = _groups(equations, parts)
+    return None if groups is None else Split(parts, groups)
 
 
 def _parted(equations: Equations, expression: Expression) -> Part | None:
@@ -145,16 +147,19 @@ def _expression(equations: Equations, lowered: Lowered, algebra: sp.Expr) -> Exp
     )
 
 
-def _groups(equations: Equations, parts: Sequence[Part]) -> list[Group]:
-    """Return groups in an order in which they can be solved."""
+def _groups(equations: Equations, parts: Sequence[Part]) -> list[Group] | None:
+    """Return groups in an order in which they can be solved.
+
+    None where a field without a derivative in time does not simply follow from those
+    that have one: a pressure would not be that of the stage's time.
+    """
     count = len(equations.orders[0])
     others = np.flatnonzero(np.array(equations.orders[0]) == 0).tolist()
     needs = [sorted({j.field for j in p.implicit.jets}) for p in parts]
     owner = [p.field for p in parts]
     still = [i for i, f in enumerate(owner) if f is None]
-    every = [Group(range(len(parts)), range(count))]
     if len(still) != len(others):
-        return every
+        return None
     if still:
         # Which of them follows from which of the equations that hold at all times.
         table = [[int(f in needs[i]) for f in others] for i in still]
@@ -162,7 +167,7 @@ def _groups(equations: Equations, parts: Sequence[Part]) -> list[Group]:
             scipy.sparse.csr_matrix(table), perm_type="column"
         )
         if (found < 0).any():
-            return every
+            return None
         for i, k in zip(still, found, strict=True):
             owner[i] = others[k]
     graph = np.zeros((count, count), dtype=int)
@@ -185,6 +190,8 @@ def _groups(equations: Equations, parts: Sequence[Part]) -> list[Group]:
             asked = set(np.flatnonzero(graph[fields].any(0)).tolist())
             if asked <= done | set(fields):
                 those = [i for i, f in enumerate(owner) if f in fields]
+                if len({f in others for f in fields}) > 1:
+                    return None
                 groups.append(Group(those, fields))
                 done |= set(fields)
                 left.remove(g)

@@ -90,11 +90,10 @@ def step_through(
     duration = time.end - time.start
     horizon = HORIZON * duration
     space, now = _started(equations, basis, partition, tolerance, max_patches)
-    kind, share = Stages, IN_TIME
-    if space.split is not None:
-        kind, share = SplitStages, IN_TIME_SPLIT
+    is_split = space.split is not None
+    kind = SplitStages if is_split else Stages
     stages = kind(space, space.sizes(now.values[0]))
-    allowed = share * tolerance
+    allowed = (IN_TIME_SPLIT if is_split else IN_TIME) * tolerance
     result = March()
     length, rest = FIRST_STEP * duration, 0
     earlier = np.zeros(len(space.partition))
@@ -102,7 +101,7 @@ def step_through(
     last, wanted = math.inf, length
     while now.time < time.end - 1e-12 * duration:
         left = time.end - now.time
-        if space.split is not None:
+        if is_split:
             # The last one may go beyond the end rather than need other factors.
             length = _rounded(length, duration)
         elif left <= length * (1 + 1e-9):
@@ -154,7 +153,7 @@ def step_through(
         rest -= 1
         longer = min(SAFETY * max(error, 1e-8) ** (-1 / ORDER), GROWTH)
         saved = (time.end - now.time) / length * (1 - 1 / longer)
-        is_worth = space.split is None or saved >= FACTORS
+        is_worth = not is_split or saved >= FACTORS
         if is_stuck:
             length = wanted
         elif longer < 1.0 or (longer >= WORTH and is_worth and rest < 0):
