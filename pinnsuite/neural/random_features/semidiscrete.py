@@ -352,6 +352,17 @@ class Semidiscrete:
         blocks = [-w * r for w, r in zip(rows.weights, residuals, strict=True)]
         return self._stacked(part, blocks)
 
+    def only_inside(
+        self, part: Subsystem, rows: Linearised, terms: np.ndarray
+    ) -> np.ndarray:
+        """Return right-hand sides that are terms at the points, and zero elsewhere."""
+        blocks = [
+            weights * terms[i]
+            for i, weights in zip(part.equations, rows.weights, strict=False)
+        ]
+        blocks += [np.zeros_like(w) for w in rows.weights[len(blocks) :]]
+        return self._stacked(part, blocks)
+
     def _stacked(self, part: Subsystem, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """Return blocks of rows patch by patch, filled up with rows of zeros."""
         patches = len(self.partition)
@@ -402,18 +413,6 @@ class Semidiscrete:
         found = self._zeros()
         for i, (residual, _, _) in self._rest(time, c).items():
             found[i] = -residual
-        return found
-
-    def linear(self, change: np.ndarray) -> np.ndarray:
-        """Return what a change of the fields adds to the linear parts at the points."""
-        assert self.split is not None
-        found = self._zeros()
-        inside = [p.implicit for p in self.split.parts]
-        a_set = replace(self._inside, expressions=inside)
-        terms = self._evaluated(a_set, 0.0, [change, np.zeros_like(change)])
-        for i, (e, (_, slopes, state)) in enumerate(zip(inside, terms, strict=True)):
-            for jet, slope in zip(e.jets, slopes, strict=True):
-                found[i] += slope * state[jet]
         return found
 
     def shifts(self, time: float, c: np.ndarray) -> Shifts:

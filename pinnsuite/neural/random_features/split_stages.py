@@ -105,15 +105,20 @@ class SplitStages(Measured):
             c[:, part.fields] += rows.solved(factors)
         return self.space.gauged(c)
 
-    def linear(self, change: np.ndarray, rate: float) -> np.ndarray:
-        """Return what a change of the fields adds to the linear parts."""
-        shifted = self.space.shifted(change, self._kept[rate].shifts)
-        found: np.ndarray = self.space.linear(change) + shifted
+    def damped(self, terms: np.ndarray, rate: float) -> np.ndarray:
+        """Return what the implicit Euler method makes of terms at the points."""
+        found = np.zeros(self.space.shape)
+        systems = self._kept[rate].systems
+        for part, (linearised, factors) in zip(self.space.groups, systems, strict=True):
+            if self.space.evolves[part.fields].any():
+                target = self.space.only_inside(part, linearised, rate * terms)
+                rows = self.space.rows(part, linearised, target, np.zeros_like(found))
+                found[:, part.fields] = rows.solved(factors)
         return found
 
-    def settled(self, time: float, c: np.ndarray) -> np.ndarray:
+    def settled(self, time: float, c: np.ndarray, rate: float) -> np.ndarray:
         """Return the fields with those that do not evolve made to follow the others."""
-        systems = next(reversed(self._kept.values())).systems
+        systems = self._kept[rate].systems
         none = np.zeros_like(c)
         for part, (linearised, factors) in zip(self.space.groups, systems, strict=True):
             if self.space.evolves[part.fields].any():
