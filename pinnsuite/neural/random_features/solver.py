@@ -84,7 +84,7 @@ class RandomFeatures:
     between them, halved where the residual is large. Evolution is marched through time
     in windows whose length follows the residual, on patches that follow the solution;
     in the plane and in space the coefficients of features of space follow an implicit
-    Runge-Kutta method.
+    Runge-Kutta method, or one that is implicit in the linear part alone.
     Where a coefficient under a derivative jumps, patches end, and its flux is
     continuous between them in place of the slope; so the jumps must lie on planes
     across one coordinate, and not on too many. Nothing is tuned by hand, and no

@@ -73,7 +73,9 @@ def step_through(
     """Step through time; return the steps and why they stopped early, if they did.
 
     The equations at collocation points in space are a system for the coefficients in
-    time (method of lines). A step's length follows its embedded error, and the residual
+    time (method of lines). Where they can be split, their linear part is implicit and
+    the rest explicit, and lengths are of few, for which factors are kept; else all of
+    it is implicit. A step's length follows its embedded error, and the residual
     at fresh points in its middle. Patches are halved where the residual at its end is
     above `tolerance`; where no more of them are allowed, it goes on, and the largest
     residual says how far that is off.
