@@ -60,8 +60,6 @@ def cholesky(
                 rows = slice(i * n, (i + 1) * n)
                 for j, b in enumerate(those[i:], i):
                     part = fill[rows, j * n : (j + 1) * n]
-                    if a == b:
-                        part = np.triu(part)
                     if (a, b) in blocks:
                         blocks[a, b] -= part
                     else:

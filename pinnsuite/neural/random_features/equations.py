@@ -53,6 +53,13 @@ class Expression:
     ) -> Expression:
         """Lower and compile an expression of the problem's fields."""
         lowered = lower([expression], problem.fields, problem.coordinates)
+        return cls.compiled(problem, lowered, has_normals=has_normals)
+
+    @classmethod
+    def compiled(
+        cls, problem: Problem, lowered: Lowered, *, has_normals: bool = False
+    ) -> Expression:
+        """Compile what is algebra already."""
         normals = [normal(x) for x in problem.space] if has_normals else []
         arguments = [*problem.coordinates, *normals, *lowered.symbols]
         (slopes,) = jacobian(lowered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
 from pinnsuite.neural.random_features.block_triangle import BlockTriangle
-from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.elimination import Joint, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -22,6 +22,7 @@ from pinnsuite.neural.random_features.equations import (
 from pinnsuite.neural.random_features.joints import joints
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.neural.random_features.splitting import Group, Split
 from pinnsuite.neural.random_features.system import FAIR_SHARE, decay, times_table
 from pinnsuite.neural.sampling import interior
 from pinnsuite.problem.jets import Jet, jacobian
@@ -30,6 +31,9 @@ MEAN_POINTS = 1 << 14
 DAMPING = 1e-13
 """Share of the diagonal of normal equations that is added to it."""
 
+Shifts = Mapping[int, Mapping[Jet, float]]
+"""Multiples of derivatives that are added to the linear part of an equation, and taken
+from its rest, by its number."""
 Derivatives = Sequence[np.ndarray]
 """Coefficients of the fields and of their derivatives in time, one array
 (patches, fields, functions) an order."""
@@ -54,6 +58,43 @@ class _Set:
     tables: dict[Orders, np.ndarray]
     expressions: Sequence[Expression]
     owner: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Subsystem:
+    """Some of the equations and conditions, and the fields that follow from them.
+
+    Attributes
+    ----------
+    equations, fields
+        Their numbers.
+    inside, boundary
+        Where they hold.
+    joints
+        Of these fields, counted from 0.
+    """
+
+    equations: Sequence[int]
+    fields: Sequence[int]
+    inside: _Set
+    boundary: Sequence[_Set]
+    joints: Sequence[Joint]
+
+    @property
+    def sets(self) -> list[_Set]:
+        """Inside, then boundary by boundary."""
+        return [self.inside, *self.boundary]
+
+    def is_like(self, other: Subsystem) -> bool:
+        """Say whether the joints are the same."""
+        return len(self.joints) == len(other.joints) and all(
+            a.field == b.field
+            and np.array_equal(a.lower, b.lower)
+            and np.array_equal(a.upper, b.upper)
+            and np.array_equal(a.left, b.left)
+            and np.array_equal(a.right, b.right)
+            for a, b in zip(self.joints, other.joints, strict=True)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +126,8 @@ class Semidiscrete:
         Compiled.
     basis, partition
         Of space.
+    split
+        The linear parts of the equations and the rest, where there are any.
     oversampling
         Collocation points in a patch for each function of the basis.
     seed
@@ -96,11 +139,13 @@ class Semidiscrete:
         equations: Equations,
         basis: Functions,
         partition: Partition,
+        split: Split | None = None,
         *,
         oversampling: float = 2.0,
         seed: int = 0,
     ) -> None:
         self.equations, self.basis, self.partition = equations, basis, partition
+        self.split = split
         self._seed = seed
         number = math.ceil(oversampling * basis.size)
         self._points = PatchPoints(equations.problem, partition, None, number, seed)
@@ -115,6 +160,43 @@ class Semidiscrete:
             partition.interfaces,
             np.ones(len(partition)),
         )
+        self._masses: dict[tuple[int, ...], BlockTriangle] = {}
+
+    @cached_property
+    def whole(self) -> Subsystem:
+        """All equations."""
+        fields = range(self.shape[1])
+        every = range(len(self.equations.interior))
+        return Subsystem(every, fields, self._inside, self._boundary, self._joints)
+
+    @cached_property
+    def groups(self) -> list[Subsystem]:
+        """The linear parts, group by group."""
+        assert self.split is not None
+        return [self._subsystem(group) for group in self.split.groups]
+
+    def _subsystem(self, group: Group) -> Subsystem:
+        assert self.split is not None
+        inside = [self.split.parts[i].implicit for i in group.equations]
+        boundary = []
+        for a_set in self._boundary:
+            own = [e for e in a_set.expressions if e.jets[0].field in group.fields]
+            if own:
+                boundary.append(replace(a_set, expressions=own))
+        return Subsystem(
+            group.equations,
+            group.fields,
+            replace(self._inside, expressions=inside),
+            boundary,
+            self._joints_of(group.fields),
+        )
+
+    def _joints_of(self, fields: Sequence[int]) -> list[Joint]:
+        """Return the joints of some fields, which are counted from 0."""
+        place = {f: k for k, f in enumerate(fields)}
+        return [
+            replace(j, field=place[j.field]) for j in self._joints if j.field in place
+        ]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -208,25 +290,36 @@ class Semidiscrete:
             found.append((residual, slopes, state))
         return found
 
-    def linearised(self, time: float, c: Derivatives, rate: float) -> Linearised:
-        """Return the rows of what is added to the coefficients.
+    def linearised(
+        self,
+        part: Subsystem,
+        time: float,
+        c: Derivatives,
+        rate: float,
+        shifts: Shifts | None = None,
+    ) -> Linearised:
+        """Return the rows of what is added to the coefficients of the part's fields.
 
         A derivative in time of order m gains `rateᵐ` times as much.
         """
-        _, fields, size = self.shape
+        place = {f: k for k, f in enumerate(part.fields)}
+        fields, size = len(place), self.basis.size
         blocks, weights = [], []
-        for a_set in [self._inside, *self._boundary]:
-            for e, (residual, slopes, _) in zip(
-                a_set.expressions, self._evaluated(a_set, time, c), strict=True
+        for a_set in part.sets:
+            for k, (e, (residual, slopes, _)) in enumerate(
+                zip(a_set.expressions, self._evaluated(a_set, time, c), strict=True)
             ):
+                terms = list(zip(e.jets, slopes, strict=True))
+                if shifts is not None and a_set is part.inside:
+                    terms += shifts[part.equations[k]].items()
                 matrix = np.zeros((*residual.shape, fields, size))
-                for jet, slope in zip(e.jets, slopes, strict=True):
-                    if np.ndim(slope) == 0 and slope == 0:
+                for jet, slope in terms:
+                    if jet.field not in place or (np.ndim(slope) == 0 and slope == 0):
                         continue
                     factor = slope * rate ** jet.orders[0]
                     factor = factor * self._rates(a_set, jet.orders[1:])
                     factor = np.broadcast_to(factor, residual.shape)
-                    matrix[..., jet.field, :] += (
+                    matrix[..., place[jet.field], :] += (
                         factor[..., None] * a_set.tables[jet.orders[1:]]
                     )
                 matrix = matrix.reshape(*residual.shape, -1)
@@ -239,35 +332,59 @@ class Semidiscrete:
                 weight = 1.0 / np.where(norm > 0, norm, 1.0)
                 weights.append(weight)
                 blocks.append(weight[..., None] * matrix)
-        rows = self._stacked(blocks)
+        rows = self._stacked(part, blocks)
         return Linearised(rows, weights)
 
-    def target(self, time: float, c: Derivatives, rows: Linearised) -> np.ndarray:
-        """Return the right-hand sides of rows at a state: (patches, rows)."""
-        blocks = []
-        weights = iter(rows.weights)
-        for a_set in [self._inside, *self._boundary]:
-            for residual, _, _ in self._evaluated(a_set, time, c):
-                blocks.append(-next(weights) * residual)
-        return self._stacked(blocks)
+    def target(
+        self,
+        part: Subsystem,
+        time: float,
+        c: Derivatives,
+        rows: Linearised,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the right-hand sides of rows at a state: (patches, rows).
 
-    def _stacked(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        The equations may have to equal something `known`: (equations, patches, n).
+        """
+        residuals = [
+            residual
+            for a_set in part.sets
+            for residual, _, _ in self._evaluated(a_set, time, c)
+        ]
+        if known is not None:
+            for k, i in enumerate(part.equations):
+                residuals[k] = residuals[k] - known[i]
+        blocks = [-w * r for w, r in zip(rows.weights, residuals, strict=True)]
+        return self._stacked(part, blocks)
+
+    def only_inside(
+        self, part: Subsystem, rows: Linearised, terms: np.ndarray
+    ) -> np.ndarray:
+        """Return right-hand sides that are terms at the points, and zero elsewhere."""
+        blocks = [
+            weights * terms[i]
+            for i, weights in zip(part.equations, rows.weights, strict=False)
+        ]
+        blocks += [np.zeros_like(w) for w in rows.weights[len(blocks) :]]
+        return self._stacked(part, blocks)
+
+    def _stacked(self, part: Subsystem, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """Return blocks of rows patch by patch, filled up with rows of zeros."""
         patches = len(self.partition)
-        many = len(self._inside.expressions)
+        many = len(part.equations)
         inside = np.concatenate(blocks[:many], axis=1)
         if len(blocks) == many:
             return inside
-        owner, place, counts = self._places
+        owner, place, counts = self._places(part)
         outside = np.zeros((patches, counts, *inside.shape[2:]))
         outside[owner, place] = np.concatenate(blocks[many:])
         return np.concatenate([inside, outside], axis=1)
 
-    @cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray, int]:
+    def _places(self, part: Subsystem) -> tuple[np.ndarray, np.ndarray, int]:
         """Return patch and place of each row of the boundary, and places at most."""
         owners = []
-        for a_set in self._boundary:
+        for a_set in part.boundary:
             assert a_set.owner is not None
             owners += [a_set.owner] * len(a_set.expressions)
         owner = np.concatenate(owners)
@@ -278,34 +395,129 @@ class Semidiscrete:
         place[order] = np.arange(len(owner)) - np.repeat(starts, counts)
         return owner, place, int(counts.max())
 
-    def factors(self, rows: Linearised) -> BlockTriangle:
+    def factors(self, part: Subsystem, rows: Linearised) -> BlockTriangle:
         """Return the factors of rows."""
         none = np.zeros(rows.matrix.shape[:2])
-        return self.rows(rows, none, np.zeros(self.shape)).squared(DAMPING)
+        return self.rows(part, rows, none, np.zeros(self.shape)).squared(DAMPING)
 
-    def rows(self, linearised: Linearised, target: np.ndarray, old: np.ndarray) -> Rows:
-        """Return the system for what is added to `old`."""
-        return Rows(linearised.matrix, target, old, self._joints)
+    def rows(
+        self,
+        part: Subsystem,
+        linearised: Linearised,
+        target: np.ndarray,
+        old: np.ndarray,
+    ) -> Rows:
+        """Return the system for what is added to the part's fields of `old`."""
+        old = old[:, part.fields]
+        return Rows(linearised.matrix, target, old, part.joints)
+
+    def explicit(self, time: float, c: np.ndarray) -> np.ndarray:
+        """Return what the explicit parts add to the derivatives in time at the points.
+
+        Shape (equations, patches, n).
+        """
+        found = self._zeros()
+        for i, (residual, _, _) in self._rest(time, c).items():
+            found[i] = -residual
+        return found
+
+    def shifts(self, time: float, c: np.ndarray) -> Shifts:
+        """Return the mean factors of derivatives in space in the explicit parts."""
+        assert self.split is not None
+        found: dict[int, dict[Jet, float]] = {i: {} for i in range(len(self._zeros()))}
+        for i, (_, slopes, _) in self._rest(time, c).items():
+            part = self.split.parts[i]
+            assert part.explicit is not None
+            for jet, slope in zip(part.explicit.jets, slopes, strict=True):
+                if jet.field == part.field and any(jet.orders):
+                    means = np.mean(slope + np.zeros(self._zeros().shape[1:]), axis=1)
+                    found[i][jet] = float(self._share @ means)
+        return found
+
+    def shifted(self, c: np.ndarray, shifts: Shifts) -> np.ndarray:
+        """Return what `shifts` add to the linear parts: (equations, patches, n)."""
+        found = self._zeros()
+        for i, terms in shifts.items():
+            for jet, factor in terms.items():
+                table = self._inside.tables[jet.orders[1:]]
+                values = times_table(table, c[:, jet.field])
+                found[i] += factor * self._rates(self._inside, jet.orders[1:]) * values
+        return found
+
+    def _zeros(self) -> np.ndarray:
+        assert self.split is not None
+        return np.zeros((len(self.split.parts), *self._inside.points[0].shape))
+
+    def _rest(
+        self, time: float, c: np.ndarray
+    ) -> dict[int, tuple[np.ndarray, list[Any], dict[Jet, np.ndarray]]]:
+        """Return explicit parts with their slopes and jets, by the equation."""
+        assert self.split is not None
+        explicit = {i: p.explicit for i, p in enumerate(self.split.parts) if p.explicit}
+        a_set = replace(self._inside, expressions=list(explicit.values()))
+        return dict(zip(explicit, self._evaluated(a_set, time, [c]), strict=True))
+
+    def moving(self, c: np.ndarray) -> np.ndarray:
+        """Return the equations' terms with a derivative in time, if that is `c`."""
+        assert self.split is not None
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        found = self._zeros()
+        for i, part in enumerate(self.split.parts):
+            if part.field is not None:
+                found[i] = part.rate * times_table(table, c[:, part.field])
+        return found
+
+    def fitted(self, terms: np.ndarray) -> np.ndarray:
+        """Return the derivatives in time that fit terms, zero of what does not evolve.
+
+        The other way round than `moving`.
+        """
+        assert self.split is not None
+        found = np.zeros(self.shape)
+        for part, values in zip(self.split.parts, terms, strict=True):
+            if part.field is None:
+                continue
+            if len(self._inside.tables[(0,) * len(self._inside.points)]) == 1:
+                # Patch by patch: what is stepped is joined by the next solve.
+                fit = values @ self._inverse.T
+            else:
+                fit = self._fit(part.field, values)
+            found[:, part.field] = fit / part.rate
+        return found
 
     def projected(self, state: State, order: int) -> np.ndarray:
         """Return the coefficients that fit a state's derivative in time of an order."""
-        zero = tuple(0 for _ in self.equations.problem.space)
-        table = self._inside.tables[zero]
-        patches, fields, size = self.shape
-        count = table.shape[1]
-        points = np.stack(self._inside.points, axis=-1).reshape(-1, len(zero))
+        points = np.stack(self._inside.points, axis=-1)
+        shape, zero = points.shape[:2], (0,) * points.shape[2]
         start = self.equations.problem.time.start  # type: ignore[union-attr]
-        points = np.insert(points, 0, start, axis=1)
-        jets = [Jet(f, (order, *zero)) for f in range(fields)]
-        weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
-        matrix = np.broadcast_to(weight * table, (patches, count, size))
+        points = np.insert(points.reshape(-1, len(zero)), 0, start, axis=1)
+        jets = [Jet(f, (order, *zero)) for f in range(self.shape[1])]
         found = np.zeros(self.shape)
         for f, values in enumerate(state(points, jets)):
-            joints = [replace(j, field=0) for j in self._joints if j.field == f]
-            target = weight * values.reshape(patches, count)
-            old = np.zeros((patches, 1, size))
-            rows = Rows(matrix, target, old, joints)
-            found[:, f] = rows.solved(rows.squared(DAMPING))[:, 0]
+            found[:, f] = self._fit(f, values.reshape(shape))
+        return found
+
+    def _fit(self, field: int, values: np.ndarray) -> np.ndarray:
+        """Return the coefficients of a field that fit values at the points."""
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        patches, count = values.shape
+        size = self.basis.size
+        weight = 1.0 / math.sqrt(float(np.mean(table**2)) * size * count)
+        matrix = np.broadcast_to(weight * table, (patches, count, size))
+        old = np.zeros((patches, 1, size))
+        joints = self._joints_of([field])
+        rows = Rows(matrix, weight * values, old, joints)
+        # Fields with derivatives of the same orders have the same joints.
+        orders = tuple(along[field] for along in self.equations.orders[1:])
+        if orders not in self._masses:
+            self._masses[orders] = rows.squared(DAMPING)
+        return rows.solved(self._masses[orders])[:, 0]
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """What turns values at the points of a patch into coefficients."""
+        table = self._inside.tables[(0,) * len(self._inside.points)]
+        found: np.ndarray = np.linalg.pinv(table[0])
         return found
 
     def misfits(self, state: State, order: int, c: np.ndarray) -> np.ndarray:

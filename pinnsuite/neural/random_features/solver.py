@@ -92,8 +92,9 @@ class RandomFeatures:
     towards corners where that hardly lessens it. Evolution is marched through time
     in windows whose length follows the residual, on patches that follow the solution;
     in the plane and in space the coefficients of features of space follow an implicit
-    Runge-Kutta method, and so do those of a Fourier basis, of which nothing is random,
-    on a period if the equations are of third or higher order in space.
+    Runge-Kutta method, or one that is implicit in the linear part alone; and so do
+    those of a Fourier basis, of which nothing is random, on a period if the equations
+    are of third or higher order in space.
     Where a coefficient under a derivative jumps, patches end, and its flux is
     continuous between them in place of the slope; so the jumps must lie on planes
     across one coordinate, and not on too many. Nothing is tuned by hand, and no

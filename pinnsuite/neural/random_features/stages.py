@@ -24,11 +24,8 @@ FEW_ITERATIONS, MANY_ITERATIONS = 8, 25
 """Of such a solve, by factors of other rows and of these."""
 
 
-class Stages:
-    """Solves stage after stage by simplified Gauss-Newton steps.
-
-    Rows and their factors are kept as long as they serve: where nothing but the
-    right-hand side changes, for all stages of one length.
+class Measured:
+    """Equations in space, and how large their fields are.
 
     Parameters
     ----------
@@ -42,13 +39,10 @@ class Stages:
         self.space = space
         self.sizes = self._largest = sizes
         self._begins_at_zero = sizes == 0.0
-        self._rate = self._factored = math.nan
-        self._rows: Linearised | None = None
-        self._known: BlockTriangle | None = None
 
     def move(self, space: Semidiscrete) -> None:
         """Go on with other patches."""
-        self.space, self._rows, self._known = space, None, None
+        self.space = space
 
     def see(self, c: Derivatives, horizon: float) -> None:
         """Note how large the fields are.
@@ -69,6 +63,25 @@ class Stages:
         known = np.maximum(self.sizes, self.space.sizes(c))
         share = self.space.sizes(change) / np.where(known > 0, known, 1.0)
         return float(share[self.space.evolves].max())
+
+
+class Stages(Measured):
+    """Solves stage after stage by simplified Gauss-Newton steps.
+
+    Rows and their factors are kept as long as they serve: where nothing but the
+    right-hand side changes, for all stages of one length.
+    """
+
+    def __init__(self, space: Semidiscrete, sizes: np.ndarray) -> None:
+        super().__init__(space, sizes)
+        self._rate = self._factored = math.nan
+        self._rows: Linearised | None = None
+        self._known: BlockTriangle | None = None
+
+    def move(self, space: Semidiscrete) -> None:
+        """Go on with other patches."""
+        super().move(space)
+        self._rows, self._known = None, None
 
     def solve(
         self,
@@ -99,13 +112,14 @@ class Stages:
         for _ in range(MAX_ITERATIONS):
             now = _derivatives(c, bases, rate)
             if self._rows is None or self._rate != rate:
-                self._rows = self.space.linearised(time, now, rate)
+                self._rows = self.space.linearised(self.space.whole, time, now, rate)
                 self._rate, is_new = rate, True
-            target = self.space.target(time, now, self._rows)
+            target = self.space.target(self.space.whole, time, now, self._rows)
             if not np.isfinite(target).all():
                 return None
             try:
-                added = self._solved(self._rows, self.space.rows(self._rows, target, c))
+                rows = self.space.rows(self.space.whole, self._rows, target, c)
+                added = self._solved(self._rows, rows)
             except np.linalg.LinAlgError:
                 self._rows = None
                 return None
@@ -127,14 +141,14 @@ class Stages:
         """Solve by the last factors, and if those are too far off, by new ones."""
         if self.space.is_fixed:
             if self._known is None or self._factored != self._rate:
-                self._known = self.space.factors(linearised)
+                self._known = self.space.factors(self.space.whole, linearised)
                 self._factored = self._rate
             return rows.solved(self._known)
         if self._known is not None:
             added = rows.iterated(self._known, LINEAR_SHARE, FEW_ITERATIONS)
             if added is not None:
                 return added
-        self._known = self.space.factors(linearised)
+        self._known = self.space.factors(self.space.whole, linearised)
         added = rows.iterated(self._known, LINEAR_SHARE, MANY_ITERATIONS)
         return rows.solved(self._known) if added is None else added
 

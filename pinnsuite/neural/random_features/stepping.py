@@ -12,16 +12,26 @@ from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
-from pinnsuite.neural.random_features.runge_kutta import Instant, first_step, step
+from pinnsuite.neural.random_features.runge_kutta import (
+    Instant,
+    first_split_step,
+    first_step,
+    relaxed,
+    split_step,
+    step,
+)
 from pinnsuite.neural.random_features.semidiscrete import Semidiscrete
-from pinnsuite.neural.random_features.stages import Stages
+from pinnsuite.neural.random_features.split_stages import SplitStages
+from pinnsuite.neural.random_features.splitting import split
+from pinnsuite.neural.random_features.stages import Measured, Stages
 from pinnsuite.problem.jets import Jet
 
 FIRST_STEP = 1e-5
 """Share of the time that the first step takes."""
 SHORTEST_STEP = 1e-9
-IN_TIME = 0.1
-"""Share of the tolerance that the error of a step in time may have."""
+IN_TIME, IN_TIME_SPLIT = 0.1, 0.02
+"""Share of the tolerance that the error of a step in time may have; less where steps
+are cheap."""
 HORIZON = 0.05
 """Share of the time during which residuals are taken to add up."""
 ORDER = 4
@@ -33,6 +43,10 @@ COARSE = 0.6
 """Of the length where the residual is too large in the middle, and not at the end."""
 WORTH = 1.5
 """A longer step needs new factors: not for less than so many times the length."""
+RATIOS, NEARLY = 2, 0.1
+"""Lengths for each factor of 2 where factors are kept, and what is not rounded down."""
+FACTORS = 8
+"""Steps that cost as much as factors for another length, where these are kept."""
 SAFETY = 0.85
 REST = 5
 """Steps after a failure that are not longer than the one before."""
@@ -61,7 +75,9 @@ def step_through(
     """Step through time; return the steps and why they stopped early, if they did.
 
     The equations at collocation points in space are a system for the coefficients in
-    time (method of lines). A step's length follows its embedded error, and the residual
+    time (method of lines). Where they can be split, their linear part is implicit and
+    the rest explicit, and lengths are of few, for which factors are kept; else all of
+    it is implicit. A step's length follows its embedded error, and the residual
     at fresh points in its middle. Patches are halved where the residual at its end is
     above `tolerance`; where no more of them are allowed, it goes on, and the largest
     residual says how far that is off. Harmonics of a period get more frequencies
@@ -79,8 +95,10 @@ def step_through(
     duration = time.end - time.start
     horizon = HORIZON * duration
     space, now, gap = _started(equations, basis, partition, tolerance, max_patches)
-    stages = Stages(space, space.sizes(now.values[0]))
-    allowed = IN_TIME * tolerance
+    is_split = space.split is not None
+    kind = SplitStages if is_split else Stages
+    stages = kind(space, space.sizes(now.values[0]))
+    allowed = (IN_TIME_SPLIT if is_split else IN_TIME) * tolerance
     result = March(worst=gap)
     if isinstance(space.basis, Harmonics) and gap > 1.0:
         return result, TOO_HIGH
@@ -90,13 +108,12 @@ def step_through(
     last, wanted = math.inf, length
     while now.time < time.end - 1e-12 * duration:
         left = time.end - now.time
-        if left <= length * (1 + 1e-9):
+        if is_split:
+            # The last one may go beyond the end rather than need other factors.
+            length = _rounded(length, duration)
+        elif left <= length * (1 + 1e-9):
             length = left
-        error = 0.0
-        if result.pieces:
-            new, error = step(stages, now, length, allowed, is_over)
-        else:
-            new = first_step(stages, now, length, allowed)
+        new, error = _stepped(stages, now, length, allowed, is_over, not result.pieces)
         error /= allowed
         # An error that a shorter step does not lessen is one in space.
         is_stuck = error > max(1.0, STUCK * last)
@@ -135,6 +152,8 @@ def step_through(
             earlier = earlier[space.partition.locate(centres)]
             space, now = finer, _moved(space, now, finer)
             stages.move(space)
+            if isinstance(stages, SplitStages):
+                now = relaxed(stages, now, length)
             continue
         if isinstance(space.basis, Harmonics) and not (at_end <= 1.0).all():
             return result, TOO_HIGH
@@ -142,12 +161,37 @@ def step_through(
         result.worst = max(result.worst, indicator)
         now, earlier, last = new, np.maximum(at_end, between), math.inf
         rest -= 1
-        longer = SAFETY * max(error, 1e-8) ** (-1 / ORDER)
+        longer = min(SAFETY * max(error, 1e-8) ** (-1 / ORDER), GROWTH)
+        saved = (time.end - now.time) / length * (1 - 1 / longer)
+        is_worth = not is_split or saved >= FACTORS
         if is_stuck:
             length = wanted
-        elif longer < 1.0 or (longer >= WORTH and rest < 0):
-            length *= min(longer, GROWTH)
+        elif longer < 1.0 or (longer >= WORTH and is_worth and rest < 0):
+            length *= longer
     return result, ""
+
+
+def _stepped(
+    stages: Stages | SplitStages,
+    now: Instant,
+    length: float,
+    allowed: float,
+    is_over: Callable[[], bool],
+    is_first: bool,
+) -> tuple[Instant | None, float]:
+    if isinstance(stages, SplitStages):
+        if is_first:
+            return first_split_step(stages, now, length), 0.0
+        return split_step(stages, now, length, is_over)
+    if is_first:
+        return first_step(stages, now, length, allowed), 0.0
+    return step(stages, now, length, allowed, is_over)
+
+
+def _rounded(length: float, duration: float) -> float:
+    """Return a length of a few that come again and again, so that factors do."""
+    power = math.floor(RATIOS * math.log2(length / duration) + NEARLY)
+    return float(duration * 2.0 ** (power / RATIOS))
 
 
 def _piece(space: Semidiscrete, now: Instant, new: Instant) -> StepPiece:
@@ -162,7 +206,7 @@ def _piece(space: Semidiscrete, now: Instant, new: Instant) -> StepPiece:
 
 
 def _lasting(
-    stages: Stages,
+    stages: Measured,
     piece: StepPiece,
     time: float,
     earlier: np.ndarray,
@@ -196,7 +240,9 @@ def _started(
     """
     state = initial_state(equations)
     assert equations.problem.time is not None
-    space = Semidiscrete(equations, basis, partition)
+    # One patch of harmonics has factors that are cheap.
+    parts = None if isinstance(basis, Harmonics) else split(equations)
+    space = Semidiscrete(equations, basis, partition, parts)
     while True:
         values = [space.projected(state, m) for m in range(max(space.order, 1))]
         gaps = [space.misfits(state, m, c) for m, c in enumerate(values)]
@@ -229,7 +275,9 @@ def _refined(
         along = tails >= SIMILAR * tails.max(1, keepdims=True)
         partition = partition.refined(bad, along)
         is_allowed = len(space.partition) < len(partition) <= max_patches
-    return Semidiscrete(space.equations, basis, partition) if is_allowed else space
+    if not is_allowed:
+        return space
+    return Semidiscrete(space.equations, basis, partition, space.split)
 
 
 def _moved(space: Semidiscrete, now: Instant, finer: Semidiscrete) -> Instant:

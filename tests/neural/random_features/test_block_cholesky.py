@@ -62,3 +62,21 @@ def test_rows_that_are_not_finite_have_no_finite_solution():
     matrix = np.full((1, 20, 12), np.nan)
     rows = Rows(matrix, np.zeros((1, 20)), np.zeros((1, 1, 12)), [])
     assert not np.isfinite(rows.solved(rows.squared(1e-13))).any()
+
+
+def test_on_a_torus_few_blocks_are_filled():
+    # Those with the fewest neighbours, first come first served, fill 2793 there.
+    m, n = 15, 16
+    number = np.arange(m * n).reshape(m, n)
+    pairs = {
+        (min(a, b), max(a, b))
+        for axis in (0, 1)
+        for a, b in zip(
+            number.ravel().tolist(),
+            np.roll(number, 1, axis).ravel().tolist(),
+            strict=True,
+        )
+    }
+    between = {pair: -np.ones((1, 1)) for pair in pairs}
+    factors = cholesky(np.full((m * n, 1, 1), 5.0), between, 0.0)
+    assert sum(map(len, factors.neighbours)) < 2600
