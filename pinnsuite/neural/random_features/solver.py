@@ -137,6 +137,7 @@ class RandomFeatures:
         "backward_facing_step",
         "burgers",
         "burgers_2d",
+        "cahn_hilliard",
         "channel_pulsating",
         "fitzhugh_nagumo",
         "gray_scott",
