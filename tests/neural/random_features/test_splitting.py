@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from pinnsuite.neural.random_features.basis import SINE, Orthonormal, draw
 from pinnsuite.neural.random_features import elimination
+from pinnsuite.neural.random_features.basis import SINE, Orthonormal, draw
 from pinnsuite.neural.random_features.equations import Equations, initial_state
 from pinnsuite.neural.random_features.runge_kutta import (
     DIAGONAL,
