@@ -17,6 +17,7 @@ from pinnsuite.neural.random_features.corners import disputed
 from pinnsuite.neural.random_features.equations import Equations
 from pinnsuite.neural.random_features.marching import OUT_OF_TIME, March, march
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
+from pinnsuite.neural.random_features.splitting import split
 from pinnsuite.neural.random_features.stepping import step_through
 from pinnsuite.neural.random_features.whole import (
     FEW_COORDINATES,
@@ -126,7 +127,7 @@ class RandomFeatures:
     features
         In each patch of several; None chooses by the number of coordinates.
     max_unknowns
-        Coefficients at most, in all patches.
+        Coefficients at most, in all patches, of fields that are solved for together.
     seed
         Of the hidden layer.
     """
@@ -491,7 +492,12 @@ class _Run:
         basis = functions.draw(
             o.features or PATCH_FEATURES[len(scales)], scales, o.activation, o.seed
         )
-        limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * len(problem.fields)))
+        parts = split(equations) if is_stepped else None
+        together = len(problem.fields)
+        if parts is not None:
+            # The others have factors of their own.
+            together = max(len(group.fields) for group in parts.groups)
+        limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * together))
         is_smooth = problem.dimension == 1 and max(equations.orders[1]) > HIGH_ORDER
         if is_smooth and equations.periodic and len(whole) == 1:
             waves = functions.Harmonics(FIRST_FREQUENCIES)
