@@ -68,10 +68,10 @@ def line_search(
             low = new
         if high is None:
             length *= 4.0
+        elif abs(high[0] - low[0]) <= resolution * length:
+            break
         else:
             length = _interpolated(low, high)
-            if abs(high[0] - low[0]) <= resolution * length:
-                break
     return None if low[3] is None else (low[0], low[1], low[3])
 
 

@@ -67,3 +67,16 @@ def test_the_minimum_itself_costs_few_evaluations(dtype):
     direction = normal(3).to(dtype)
     assert line_search(objective, at, direction, 1.0, -1e-12, 1.0) is None
     assert objective.calls <= 25
+
+
+def test_a_bracket_that_shrinks_to_nothing_ends_the_search():
+    """Beyond a wall values are so large that each bracket is a tenth of the last."""
+    start, direction = torch.zeros(1).double(), torch.ones(1).double()
+    for wall in torch.linspace(1, 2, 101).double().tolist():
+
+        def objective(x, wall=wall):
+            is_beyond = float(x) > wall
+            return (1e6, x * 0 + 1e6) if is_beyond else (0.5, x * 0 - 0.95)
+
+        length, value, _ = line_search(objective, start, direction, 1.0, -1.0, wall)
+        assert (length, value) == (wall, 0.5)
