@@ -180,9 +180,9 @@ class System:
         d = self._centres.shape[1]
         found = {}
         ratio = self._halves[i.upper, column] / self._halves[i.lower, column]
+        points = self._centres[i.lower] + self._halves[i.lower] * both[0]
+        near = self._near_corners(points, self._halves[i.lower])
         if len(self._corners):
-            points = self._centres[i.lower] + self._halves[i.lower] * both[0]
-            near = self._near_corners(points, self._halves[i.lower])
             for field, highest in enumerate(self._equations.orders[column]):
                 for order in range(1, highest if near.min() < 1.0 else 1):
                     along = tuple(order if c == column else 0 for c in range(d))
@@ -203,7 +203,6 @@ class System:
                 local = local * np.where(np.arange(d) == column, 1 - 1e-9, 1.0)
                 points = self._centres[patch] + self._halves[patch] * local
                 slopes = _slopes_at(e, points)
-                near = self._near_corners(points, self._halves[patch])
                 rates = [self._rates(j.orders)[patch] for j in e.jets]
                 sides.append(
                     [unit * near * s * r for s, r in zip(slopes, rates, strict=True)]

@@ -6,9 +6,9 @@ import sympy as sp
 
 from pinnsuite.neural.random_features.basis import SINE, draw
 from pinnsuite.neural.random_features.equations import Equations
-from pinnsuite.neural.random_features.solver import RandomFeatures
+from pinnsuite.neural.random_features.solver import RandomFeatures, evaluator
 from pinnsuite.neural.random_features.system import System
-from pinnsuite.neural.random_features.whole import layers
+from pinnsuite.neural.random_features.whole import layers, level
 from pinnsuite.problem import (
     Box,
     D,
@@ -88,6 +88,31 @@ def test_it_does_not_matter_how_a_jump_is_written(build):
     problem = sheet(sp.Integer(5), build)
     solution = RandomFeatures(tolerances=(1e-5,)).solve(problem)
     assert error(problem, solution) < 1e-5
+
+
+def test_flux_passes_where_patches_of_two_sizes_meet_at_crossing_planes():
+    """With a = p(x) q(y), p v' = 1 and q w' = 1, `div(a grad(v w)) = 0`."""
+    p, v = kinked(5)
+    q, w = (f.subs(x, y) for f in kinked(20))
+    u = field_of("u", x, y)
+    flux = [p * q * g for g in grad(u, (x, y))]
+    problem = Problem(
+        "crossing",
+        fields=[u],
+        equations=[div(flux, (x, y))],
+        conditions=[Dirichlet(u, v * w)],
+        domain=Box((x, 0, 1), (y, 0, 1)),
+    )
+    equations = Equations.of(problem)
+    partition = layers(equations).refined([0]).refined([1])
+    assert len({tuple(np.ptp(b, axis=1)) for b in partition.boxes}) > 1
+    found = level(
+        equations, "", draw(80, (3.0, 3.0), SINE, 0), partition, 0, lambda: 1.0
+    )
+    points = np.random.default_rng(0).uniform(0.01, 0.99, (300, 2))
+    exact = sp.lambdify([x, y], v * w)(*points.T)
+    values = evaluator(problem, [found.piece])(points)["u"]
+    assert np.abs(values - exact).max() < 1e-4
 
 
 def test_heat_crosses_an_interface():
