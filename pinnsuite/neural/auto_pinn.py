@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pinnsuite.neural.identification import Identification, misfits
+from pinnsuite.errors import DefinitionError
+from pinnsuite.neural.identification import Identification, misfits, variations
 from pinnsuite.neural.option import DTYPES, at_least, choice, positive
 from pinnsuite.neural.pinn import PINN
 from pinnsuite.neural.random_features.solver import RandomFeatures
-from pinnsuite.problem.conditions import Observed
 from pinnsuite.problem.definition import Problem
 from pinnsuite.problem.form import classify
 from pinnsuite.problem.mixed import mixed
 from pinnsuite.problem.replaced import with_coefficients
 from pinnsuite.solution.cost import Clock
-from pinnsuite.solution.solution import Snapshot, Solution, Status
+from pinnsuite.solution.solution import Snapshot, Solution, Status, failed
 from pinnsuite.solver import Progress, require_supported, silent
 
 MANY_COORDINATES = 4
@@ -28,9 +28,10 @@ FIRST_SHARE = 0.5
 """Share of a budget after which another method follows if none has been accepted."""
 FEW_STEPS = 150
 """Of the network whose coefficients are where Gauss-Newton steps begin first."""
-EXPLAINED = 0.2
+EXPLAINED, MOST_UNEXPLAINED = 0.2, 0.5
 """Share of the variation of measurements that a fit may leave to their noise: with
-more, it may be another minimum, and the network is trained for longer."""
+more, it may be another minimum, and the network is trained for longer. And the share
+with which two fits that ended at the same place are accepted."""
 WORSE_FIT = 3.0
 """Times the misfit of the network, above which exact equations fit another minimum."""
 NOISE_ALLOWANCE = 0.1
@@ -174,12 +175,11 @@ class AutoPINN:
             ]
             tried.append((name, found))
             if found.status is Status.OK and (
-                forward is None
-                or (
-                    isinstance(solver, Identification) and _is_explained(problem, found)
-                )
+                forward is None or _unexplained(found) <= EXPLAINED
             ):
                 break
+        if not tried:
+            return failed(Status.NOT_REACHED, f"no time within {budget} CPU s")
         best = _best(problem, [found for _, found in tried])
         steps = [f"{name}: {found.status}, {found.sentence}" for name, found in tried]
         return replace(
@@ -217,24 +217,51 @@ class AutoPINN:
             return None
         guesses = {u.name: u.guess for u in problem.unknown_scalars}
         features = RandomFeatures(acceptance=self.acceptance, seed=self.seed)
-        known = with_coefficients(problem, guesses)
+        try:
+            known = with_coefficients(problem, guesses)
+        except DefinitionError:
+            return None
         return features if features.why_not(known) is None else None
 
 
 def _best(problem: Problem, found: Sequence[Solution]) -> Solution:
     """Return the best of what was tried.
 
-    An accepted fit with exact equations, unless an accepted network fits far better.
+    A fit with exact equations, if it explains the measurements, if it ended where
+    another one did, or if it fits about as well as an accepted network.
     """
     best = min(found, key=_rank)
-    fits = [s for s in found if s.status is Status.OK and "misfit" in s.details]
+    fits = [s for s in found if s.status is Status.OK and "unexplained" in s.details]
+    networks = [
+        s for s in found if s.status is Status.OK and "unexplained" not in s.details
+    ]
     if not fits:
         return best
-    exact = min(fits, key=lambda s: float(s.details["misfit"]))
-    networks = [s for s in found if s.status is Status.OK and "misfit" not in s.details]
-    if any(not _fits(problem, exact, other) for other in networks):
+    exact = min(fits, key=_unexplained)
+    is_met = len(fits) > 1 and _meet(*fits) and _unexplained(exact) <= MOST_UNEXPLAINED
+    if networks and not any(_fits(problem, exact, other) for other in networks):
         return min(networks, key=_rank)
-    return exact
+    if networks or is_met or _unexplained(exact) <= EXPLAINED:
+        return exact
+    return replace(
+        exact,
+        status=Status.NOT_REACHED,
+        message=f"another minimum may be the right one: {exact.sentence}",
+    )
+
+
+def _unexplained(found: Solution) -> float:
+    """Return how much of the measurements a fit does not explain."""
+    return float(found.details.get("unexplained", math.inf))
+
+
+def _meet(one: Solution, other: Solution) -> bool:
+    """Say whether each fit's coefficients lie in the intervals of the other."""
+    return all(
+        low <= b.coefficients[name] <= high
+        for a, b in ((one, other), (other, one))
+        for name, (low, high) in a.details["intervals"].items()
+    )
 
 
 def _fits(problem: Problem, found: Solution, other: Solution) -> bool:
@@ -243,24 +270,18 @@ def _fits(problem: Problem, found: Solution, other: Solution) -> bool:
     That has more freedom: its equations do not hold exactly.
     """
     sizes = [
-        np.linalg.norm(misfits(problem, s.evaluator))
+        math.hypot(
+            *(
+                float(np.linalg.norm(r)) / unit
+                for r, unit in zip(
+                    misfits(problem, s.evaluator), variations(problem), strict=True
+                )
+            )
+        )
         for s in (found, other)
         if s.evaluator is not None
     ]
-    return len(sizes) == 2 and bool(sizes[0] <= WORSE_FIT * sizes[1])
-
-
-def _is_explained(problem: Problem, found: Solution) -> bool:
-    """Say whether it is a fit that leaves little of how the measurements vary."""
-    if "misfit" not in found.details:
-        return False
-    parts = [
-        np.log(o.values) if o.scale == "log" else o.values
-        for o in problem.conditions_of(Observed)
-    ]
-    varied = np.concatenate([v - v.mean() for v in parts])
-    size = math.sqrt(float(np.mean(varied**2)))
-    return bool(float(found.details["misfit"]) <= EXPLAINED * size)
+    return len(sizes) == 2 and sizes[0] <= WORSE_FIT * sizes[1]
 
 
 def _part(progress: Progress, k: int, parts: int, name: str) -> Progress:

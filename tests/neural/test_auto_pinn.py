@@ -126,6 +126,12 @@ def test_costs_and_progress_go_over_all_that_was_tried():
     assert max(features) <= 0.5 <= min(network)
 
 
+def test_no_time_at_all_is_said():
+    found = AutoPINN().solve(poisson(), budget=0.0)
+    assert found.status is Status.NOT_REACHED
+    assert "no time" in found.message
+
+
 @pytest.mark.parametrize(
     "options", [{"acceptance": 0.0}, {"seed": -1}, {"dtype": "float16"}]
 )

@@ -104,6 +104,89 @@ def test_what_no_forward_solution_is_found_for_has_none():
     assert identify(oscillator(), TRUTH, is_over=lambda: True) is None
 
 
+def test_another_minimum_is_no_solution():
+    at = np.linspace(0, 20, 61)[1:]
+    problem = Problem(
+        "spring",
+        [u],
+        [D(u, t, 2) + k * u],
+        [
+            Initial(u, 1),
+            Initial(u, 0, order=1),
+            Observed(u, at[:, None], np.cos(3 * at)),
+        ],
+        time=TimeInterval(t, 0, 20, 61),
+        unknowns=[Unknown(k, 0.1, 50, 1)],
+    )
+    found = AutoPINN().solve(problem, budget=2.0)
+    assert abs(found.coefficients["k"] - 9) > 1
+    assert found.status is Status.NOT_REACHED
+
+
+def test_measurements_of_any_size_count_alike():
+    a, b = sp.symbols("a b", real=True)
+    v = field_of("v", t)
+    at = np.linspace(0.1, 3, 30)
+    noise = 0.02 * np.random.default_rng(0).standard_normal((2, 30))
+    problem = Problem(
+        "two rates",
+        [u, v],
+        [D(u, t) + a * u, D(v, t) + b * v],
+        [
+            Initial(u, 10_000),
+            Initial(v, 1),
+            Observed(u, at[:, None], 1e4 * (np.exp(-at) + noise[0])),
+            Observed(v, at[:, None], np.exp(-at / 2) + noise[1]),
+        ],
+        time=TimeInterval(t, 0, 3, 31),
+        unknowns=[Unknown(a, 0.01, 5, 1.5), Unknown(b, 0.01, 5, 1)],
+    )
+    found = identify(problem, {"a": 1.2, "b": 0.7})
+    for name, value in {"a": 1.0, "b": 0.5}.items():
+        low, high = found.details["intervals"][name]
+        assert low < value < high
+        assert high - low < 0.1
+
+
+def test_what_no_measurement_depends_on_stays_and_has_all_of_its_range():
+    b, v = sp.Symbol("b", real=True), field_of("v", t)
+    at = np.linspace(0.1, 3, 30)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(30)
+    problem = Problem(
+        "one of two",
+        [u, v],
+        [D(u, t) + k * u, D(v, t) + b * v],
+        [
+            Initial(u, 1),
+            Initial(v, 1),
+            Observed(u, at[:, None], np.exp(-at) + noise),
+        ],
+        time=TimeInterval(t, 0, 3, 31),
+        unknowns=[Unknown(k, 0.01, 5, 1.5), Unknown(b, 0.01, 5, 1)],
+    )
+    found = identify(problem, {"k": 1.2, "b": 0.7})
+    assert found.coefficients["b"] == 0.7
+    assert found.details["intervals"]["b"] == [0.01, 5.0]
+    assert found.coefficients["k"] == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("start", [3.0, 1.0])
+def test_steps_stop_short_of_bounds_where_the_equations_are_undefined(start):
+    tau = sp.Symbol("tau", real=True)
+    at = np.linspace(0.1, 1, 10)
+    problem = Problem(
+        "relaxation",
+        [u],
+        [D(u, t) + u / tau],
+        [Initial(u, 1), Observed(u, at[:, None], np.exp(-5 * at))],
+        time=TimeInterval(t, 0, 1, 11),
+        unknowns=[Unknown(tau, 0, 5, 1)],
+    )
+    found = identify(problem, {"tau": start})
+    assert found.coefficients["tau"] == pytest.approx(0.2, rel=1e-5)
+    assert identify(problem, {"tau": 0.0}) is None
+
+
 def test_known_coefficients_leave_a_forward_problem():
     known = with_coefficients(oscillator(), TRUTH)
     assert not known.unknowns
@@ -117,7 +200,7 @@ def test_exact_equations_end_what_a_network_began():
     assert found.status is Status.OK
     # The equations hold far better than a network's do.
     assert found.details["fresh_residual"] < 1e-6
-    r = misfits(oscillator(noise=0.02), found.evaluator)
+    (r,) = misfits(oscillator(noise=0.02), found.evaluator)
     assert math.sqrt(np.mean(r**2)) == pytest.approx(0.02, rel=0.3)
     for before, after in zip(found.snapshots, found.snapshots[1:], strict=False):
         assert before.cpu_s <= after.cpu_s

@@ -56,9 +56,11 @@ def disputed(problem: Problem) -> list[tuple[int, np.ndarray, float]]:
         given: dict[int, list[float]] = {}
         for c in conditions:
             if _touches(problem, c, corner):
-                (value,) = numpy_function(problem.space, [c.value])(*corner)
+                with np.errstate(all="ignore"):
+                    (value,) = numpy_function(problem.space, [c.value])(*corner)
                 field = problem.fields.index(c.field)
-                given.setdefault(field, []).append(float(value))
+                if np.isfinite(value):
+                    given.setdefault(field, []).append(float(value))
         found += [
             (field, corner, values[0])
             for field, values in given.items()

@@ -446,7 +446,10 @@ class _Run:
             tolerance = ahead.pop(0)
             if self.indicator <= tolerance:
                 reached = tolerance
-                continue
+                if self.amplification != UNCONFIRMED:
+                    continue
+                # Another march is to confirm the first one.
+                tolerance = self.indicator / LEAST_FACTOR
             done = len(self._tolerances) - len(ahead) - 1
             result, trouble = advance(
                 tolerance,

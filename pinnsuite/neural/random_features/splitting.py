@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components, maximum_bipartite_matchin
 from pinnsuite.neural.random_features.equations import Equations, Expression
 from pinnsuite.problem.jets import Lowered, is_linear, jacobian
 
+INFINITE = (sp.zoo, sp.oo, -sp.oo, sp.nan)
 MOST_EXPLICIT = 1
 """The highest order of explicit derivatives: beside the fourth order of Cahn-Hilliard's
 equation the second took as long as without a split, for twice the error."""
@@ -121,7 +122,7 @@ def _parted(equations: Equations, expression: Expression) -> Part | None:
         slope = sp.expand(slope)
         coefficient = slope.xreplace(none)
         is_plain = field is None or jet.field == field or any(jet.orders[1:])
-        if not coefficient.is_finite and coefficient.is_number:
+        if coefficient.has(*INFINITE):
             return None
         if coefficient.has(time) or not is_plain:
             coefficient = sp.Integer(0)
@@ -132,7 +133,7 @@ def _parted(equations: Equations, expression: Expression) -> Part | None:
             varying.pop(symbol)
             rest -= coefficient * symbol
     free = algebra.xreplace(none)
-    if free.is_number and not free.is_finite:
+    if free.has(*INFINITE):
         return None
     rest += algebra.xreplace(varying) - free
     implicit = _expression(equations, lowered, linear + free)

@@ -109,9 +109,8 @@ def step_through(
     while now.time < time.end - 1e-12 * duration:
         left = time.end - now.time
         if is_split:
-            # The last one may go beyond the end rather than need other factors.
             length = _rounded(length, duration)
-        elif left <= length * (1 + 1e-9):
+        if left <= length * (1 + 1e-9):
             length = left
         new, error = _stepped(stages, now, length, allowed, is_over, not result.pieces)
         error /= allowed

@@ -2,10 +2,20 @@
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from pinnsuite.neural.random_features.corners import corners, disputed
 from pinnsuite.neural.random_features.solver import RandomFeatures
-from pinnsuite.problem import Box, Disk, Polygon, coordinates
+from pinnsuite.problem import (
+    Box,
+    Dirichlet,
+    Disk,
+    Polygon,
+    Problem,
+    coordinates,
+    field_of,
+    laplacian,
+)
 from pinnsuite.problem.catalog import entries
 from pinnsuite.solution.solution import Status
 from pinnsuite.verification.judge import judge
@@ -47,6 +57,17 @@ def test_the_walls_own_the_corners_of_a_plain_lid():
 def test_data_that_agree_are_not_disputed():
     assert disputed(entries()["lid_driven_cavity"].make(lid="regularised")) == []
     assert disputed(entries()["l_shape_laplace"].make()) == []
+
+
+def test_a_value_that_is_not_finite_in_a_corner_is_no_dispute():
+    u = field_of("u", x, y)
+    exact = x * sp.log(x**2 + y**2) / 2 - y * sp.atan2(y, x)
+    problem = Problem(
+        "z log z", [u], [laplacian(u, (x, y))], [Dirichlet(u, exact)], SQUARE
+    )
+    assert disputed(problem) == []
+    found = RandomFeatures().solve(problem, budget=1.0)
+    assert np.isfinite(found.fields["u"]).all()
 
 
 def test_patches_are_graded_towards_a_re_entrant_corner():

@@ -217,6 +217,24 @@ def test_a_small_residual_that_makes_a_large_error_is_told_by_the_next_solution(
     assert error < 3 * found.details["fresh_residual"]
 
 
+def test_a_first_march_far_below_the_next_tolerance_is_confirmed_all_the_same():
+    u = field_of("u", t, x, y)
+    problem = Problem(
+        "reaction",
+        [u],
+        [D(u, t) - laplacian(u, (x, y)) / 10 + u**3],
+        [Initial(u, 0), Dirichlet(u, 0)],
+        Box((x, 0, 1), (y, 0, 1)),
+        TimeInterval(t, 0, 1, 5),
+    )
+    wave = sp.exp(-t) * sp.sin(x) * sp.cos(y)
+    found = RandomFeatures(tolerances=(1e-1, 5e-2)).solve(
+        manufacture(problem, {u: wave})
+    )
+    assert found.details["amplification"] < UNCONFIRMED
+    assert found.status is Status.OK
+
+
 def test_a_derivative_that_vanishes_has_no_terms_to_be_compared_with():
     u = field_of("u", x)
     clamped = Problem(

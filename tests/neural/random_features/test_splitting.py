@@ -22,7 +22,7 @@ from pinnsuite.neural.random_features.runge_kutta import (
     split_step,
 )
 from pinnsuite.neural.random_features.semidiscrete import Semidiscrete
-from pinnsuite.neural.random_features.solver import evaluator
+from pinnsuite.neural.random_features.solver import RandomFeatures, evaluator
 from pinnsuite.neural.random_features.split_stages import KEPT_LENGTHS, SplitStages
 from pinnsuite.neural.random_features.splitting import split
 from pinnsuite.neural.random_features.stepping import step_through
@@ -41,6 +41,7 @@ from pinnsuite.problem import (
     laplacian,
     manufacture,
 )
+from pinnsuite.solution.solution import Status
 
 t, x, y = coordinates("t x y")
 u, v, p = [field_of(name, t, x, y) for name in "uvp"]
@@ -279,7 +280,7 @@ def test_conditions_on_the_boundary_hold_at_each_stage():
     assert np.abs(found - truth).max() < 2e-3
 
 
-def test_lengths_come_again_up_to_the_last_step():
+def test_lengths_come_again_but_for_the_last_one():
     problem, exact = advected(end=1.0)
     equations = Equations.of(problem)
     basis = Orthonormal.of(draw(80, (3.0, 3.0), SINE, 0))
@@ -289,9 +290,9 @@ def test_lengths_come_again_up_to_the_last_step():
     )
     assert not trouble
     lengths = np.array([p.times[1] - p.times[0] for p in result.pieces])
-    powers = 2 * np.log2(lengths)
+    powers = 2 * np.log2(lengths[:-1])
     np.testing.assert_allclose(powers, np.round(powers), atol=1e-6)
-    assert result.pieces[-1].times[0] < 1.0 <= result.pieces[-1].times[1]
+    assert result.pieces[-1].times[1] == 1.0
     points = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     points[:, 0] = (points[:, 0] + 1) / 2
     found = evaluator(problem, result.pieces)(points)["u"]
@@ -310,3 +311,27 @@ def test_fields_from_coarser_patches_are_relaxed():
     )
     assert after < before / 3
     np.testing.assert_array_equal(found.values[1], noisy.values[1])
+
+
+def test_nothing_is_evaluated_beyond_the_end():
+    source = sp.sqrt(1 - t) * sp.sin(sp.pi * x) * sp.sin(sp.pi * y)
+    problem = posed(
+        [u],
+        [D(u, t) - laplacian(u, (x, y)) + u**3 - source],
+        Initial(u, sp.sin(sp.pi * x) * sp.sin(sp.pi * y)),
+        Dirichlet(u, 0),
+        end=1.0,
+    )
+    found = RandomFeatures(tolerances=(1e-1, 1e-2)).solve(problem)
+    assert found.status is Status.OK
+
+
+@pytest.mark.parametrize("term", [(1 + x**2) * sp.sqrt(u), (1 + x**2) / u])
+def test_what_is_singular_where_the_fields_are_zero_is_not_split(term):
+    problem = posed(
+        [u],
+        [D(u, t) - laplacian(u, (x, y)) + term],
+        Initial(u, 1),
+        Dirichlet(u, 1),
+    )
+    assert split(Equations.of(problem)) is None
