@@ -17,7 +17,7 @@ from pinnsuite.neural.random_features.equations import (
 )
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece, StepPiece
-from pinnsuite.neural.random_features.system import System
+from pinnsuite.neural.random_features.system import SIMILAR, System
 
 OUT_OF_TIME = "the budget"
 """Why a march stopped that was told to."""
@@ -43,8 +43,6 @@ SLOW = 0.5
 """Ratio of two changes from which steps do not converge: old factors are dropped."""
 LINEAR_SHARE = 1e-3
 """Share of the misfit that a step by old factors may leave: the next one takes it."""
-SIMILAR = 0.3
-"""Ratio of spectral tails from which both time and space are to blame."""
 
 
 @dataclass

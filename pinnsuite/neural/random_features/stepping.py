@@ -24,6 +24,7 @@ from pinnsuite.neural.random_features.semidiscrete import Semidiscrete
 from pinnsuite.neural.random_features.split_stages import SplitStages
 from pinnsuite.neural.random_features.splitting import split
 from pinnsuite.neural.random_features.stages import Measured, Stages
+from pinnsuite.neural.random_features.system import slow_axes
 from pinnsuite.problem.jets import Jet
 
 FIRST_STEP = 1e-5
@@ -57,8 +58,6 @@ FITTED = 0.3
 """Share of the tolerance to which the initial fields are fitted."""
 TIGHT = 0.5
 """Share of the tolerance from which a patch is halved, where one has to be."""
-SIMILAR = 0.3
-"""Ratio of spectral tails from which both axes are to blame."""
 MAX_FREQUENCIES = 400
 TOO_HIGH = f"more than {MAX_FREQUENCIES} frequencies"
 
@@ -270,9 +269,7 @@ def _refined(
         is_allowed = basis.highest <= MAX_FREQUENCIES
     else:
         bad = np.flatnonzero(~(shares <= TIGHT))
-        tails = space.tails(c, bad)
-        along = tails >= SIMILAR * tails.max(1, keepdims=True)
-        partition = partition.refined(bad, along)
+        partition = partition.refined(bad, slow_axes(space.tails(c, bad)))
         is_allowed = len(space.partition) < len(partition) <= max_patches
     if not is_allowed:
         return space

@@ -35,6 +35,8 @@ DAMPING = 1e-13
 taken for directions."""
 FAIR_SHARE = 1 / 8
 """Share of the volume below which a patch's error weighs less."""
+SIMILAR = 0.3
+"""Ratio of spectral tails from which more than one axis is to blame."""
 FLUX_WEIGHT = 10.0
 """How many times as much as values fluxes weigh where coefficients jump, at least: what
 is lost of a flux raises or lowers all that it flows to. The error of
@@ -731,6 +733,12 @@ def decay(values: np.ndarray) -> np.ndarray:
         size = np.maximum((spectrum**2).sum(axes), 1e-300)
         found.append(np.sqrt((high**2).sum(axes) / size))
     return np.stack(found, 1)
+
+
+def slow_axes(tails: np.ndarray) -> np.ndarray:
+    """Return the axes along which patches are halved, by their tails: (patches, d)."""
+    slow: np.ndarray = tails >= SIMILAR * tails.max(axis=1, keepdims=True)
+    return slow
 
 
 def _slopes_at(expression: Expression, points: np.ndarray) -> list[np.ndarray]:

@@ -18,7 +18,7 @@ from pinnsuite.neural.random_features.equations import (
 )
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.piece import Piece
-from pinnsuite.neural.random_features.system import System
+from pinnsuite.neural.random_features.system import System, slow_axes
 from pinnsuite.neural.snapshot import Stopwatch
 from pinnsuite.problem.jumps import jump_planes
 
@@ -49,8 +49,6 @@ THRESHOLDS = (0.1, 0.3, 0.6, 1.0)
 """Patches are halved whose indicator is above this share of the largest, the first that
 does not make more than `MAX_GROWTH` times as many of them."""
 MAX_GROWTH = 2.6
-SIMILAR = 0.3
-"""Ratio of spectral tails from which a patch is halved along both axes."""
 SINGULAR = 0.25
 """Share of a corner's indicator that a halving leaves if the solution is not smooth
 there: of an r^k, k > 0, it is about a half, of what is smooth next to nothing."""
@@ -203,7 +201,7 @@ def halved(partition: Partition, shares: np.ndarray, tails: np.ndarray) -> Parti
 
     Along the axes on which their spectra decay slowly.
     """
-    along = tails >= SIMILAR * tails.max(axis=1, keepdims=True)
+    along = slow_axes(tails)
     for threshold in THRESHOLDS:
         worst = np.flatnonzero(shares >= threshold * shares.max())
         finer = partition.refined(worst, along[worst])
