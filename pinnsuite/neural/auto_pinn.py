@@ -76,7 +76,14 @@ class AutoPINN:
 
     family: ClassVar[str] = "pinn"
     tuned_on: ClassVar[tuple[str, ...]] = tuple(
-        sorted({*PINN.tuned_on, *RandomFeatures.tuned_on, "lorenz_inverse"})
+        sorted(
+            {
+                *PINN.tuned_on,
+                *RandomFeatures.tuned_on,
+                "burgers_viscosity",
+                "lorenz_inverse",
+            }
+        )
     )
 
     acceptance: float = 1e-2

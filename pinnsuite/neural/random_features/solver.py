@@ -142,6 +142,7 @@ class RandomFeatures:
         "channel_pulsating",
         "fitzhugh_nagumo",
         "gray_scott",
+        "heat_l_shape",
         "heat_long_time",
         "heat_multiscale",
         "heat_pipes",
