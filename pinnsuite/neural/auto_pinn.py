@@ -26,6 +26,8 @@ MANY_COORDINATES = 4
 """Coordinates from which a network is trained in batches, by SOAP in float32."""
 FIRST_SHARE = 0.5
 """Share of a budget after which another method follows if none has been accepted."""
+FIT_SHARE = 0.8
+"""Share of what is left for the first Gauss-Newton steps: they end early if stuck."""
 FEW_STEPS = 150
 """Of the network whose coefficients are where Gauss-Newton steps begin first."""
 EXPLAINED, MOST_UNEXPLAINED = 0.2, 0.5
@@ -215,7 +217,7 @@ class AutoPINN:
             for network in (replace(solver, steps=FEW_STEPS), solver):
                 yield network, FIRST_SHARE
                 start = tried[-1][1].coefficients if tried else {}
-                share = FIRST_SHARE if network is not solver else 1.0
+                share = FIT_SHARE if network is not solver else 1.0
                 yield Identification(forward, start), share
 
     def _forward(self, problem: Problem) -> RandomFeatures | None:
@@ -304,7 +306,12 @@ def _rank(found: Solution) -> tuple[bool, bool, float]:
     """Return what the better of two solutions has less of."""
     shares = [
         float(found.details[name])
-        for name in ("fresh_residual", "fresh_imbalance", "fresh_conditions")
+        for name in (
+            "fresh_residual",
+            "fresh_imbalance",
+            "fresh_conditions",
+            "unexplained",
+        )
         if name in found.details
     ]
     return (
