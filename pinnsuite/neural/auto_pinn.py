@@ -163,7 +163,8 @@ class AutoPINN:
         clock = Clock()
         tried: list[tuple[str, Solution]] = []
         snapshots: list[Snapshot] = []
-        forward = self._forward(problem)
+        with clock.phase("symbolic"):
+            forward = self._forward(problem)
         parts = len(list(self._attempts(problem, forward, [])))
         for solver, share in self._attempts(problem, forward, tried):
             spent = clock.cost().total

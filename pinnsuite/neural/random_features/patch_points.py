@@ -121,7 +121,7 @@ class PatchPoints:
         most = min(most, MAX_TRIED) if self.problem.time is None else fewest
         space, normals = domain.sample_boundary(name, max(most, fewest), self.seed)
         owner = self.partition.locate(self.inwards(space, normals))
-        kept = (np.arange(len(space)) < fewest) | (_ranks(owner) < count)
+        kept = (np.arange(len(space)) < fewest) | (ranks(owner) < count)
         space, normals, total = space[kept], normals[kept], int(kept.sum())
         if self.times is None:
             return space, normals
@@ -168,7 +168,7 @@ def tensor(counts: Sequence[int]) -> np.ndarray:
     return np.array(list(product(*axes)))
 
 
-def _ranks(owner: np.ndarray) -> np.ndarray:
+def ranks(owner: np.ndarray) -> np.ndarray:
     """Return how many points of the same owner come before each: (n,)."""
     order = np.argsort(owner, kind="stable")
     counts = np.bincount(owner)

@@ -21,7 +21,7 @@ from pinnsuite.neural.random_features.equations import (
 )
 from pinnsuite.neural.random_features.joints import joints
 from pinnsuite.neural.random_features.partition import Partition
-from pinnsuite.neural.random_features.patch_points import PatchPoints, tensor
+from pinnsuite.neural.random_features.patch_points import PatchPoints, ranks, tensor
 from pinnsuite.neural.random_features.splitting import Group, Split
 from pinnsuite.neural.random_features.system import FAIR_SHARE, decay, times_table
 from pinnsuite.neural.sampling import interior
@@ -84,6 +84,16 @@ class Subsystem:
     def sets(self) -> list[_Set]:
         """Inside, then boundary by boundary."""
         return [self.inside, *self.boundary]
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Patch and place of each row of the boundary, and places at most."""
+        owners = []
+        for a_set in self.boundary:
+            assert a_set.owner is not None
+            owners += [a_set.owner] * len(a_set.expressions)
+        owner = np.concatenate(owners)
+        return owner, ranks(owner), int(np.bincount(owner).max())
 
     def is_like(self, other: Subsystem) -> bool:
         """Say whether the joints are the same."""
@@ -376,24 +386,10 @@ class Semidiscrete:
         inside = np.concatenate(blocks[:many], axis=1)
         if len(blocks) == many:
             return inside
-        owner, place, counts = self._places(part)
+        owner, place, counts = part.places
         outside = np.zeros((patches, counts, *inside.shape[2:]))
         outside[owner, place] = np.concatenate(blocks[many:])
         return np.concatenate([inside, outside], axis=1)
-
-    def _places(self, part: Subsystem) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return patch and place of each row of the boundary, and places at most."""
-        owners = []
-        for a_set in part.boundary:
-            assert a_set.owner is not None
-            owners += [a_set.owner] * len(a_set.expressions)
-        owner = np.concatenate(owners)
-        order = np.argsort(owner, kind="stable")
-        counts = np.bincount(owner, minlength=len(self.partition))
-        place = np.empty(len(owner), dtype=int)
-        starts = np.cumsum(counts) - counts
-        place[order] = np.arange(len(owner)) - np.repeat(starts, counts)
-        return owner, place, int(counts.max())
 
     def factors(self, part: Subsystem, rows: Linearised) -> BlockTriangle:
         """Return the factors of rows."""

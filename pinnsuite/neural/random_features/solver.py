@@ -278,7 +278,7 @@ class RandomFeatures:
                 cost=clock.cost(),
                 details=details,
             )
-        evaluate = evaluator(problem, run.pieces)
+        evaluate = run.evaluator(run.pieces)
         support = common_support(problem)
         with clock.phase("infer"):
             values = evaluate(support.points)
@@ -320,6 +320,11 @@ class _Run:
         self.indicators: list[float] = []
         self.note, self.stop_reason = "", "the last tolerance"
         self.snapshots: list[Snapshot] = []
+        self._known = disputed(equations.problem)
+
+    def evaluator(self, pieces: Sequence[Piece | StepPiece]) -> Evaluator:
+        """Return the function from points to fields by name, see `evaluator`."""
+        return evaluator(self._equations.problem, pieces, self._known)
 
     @property
     def num_unknowns(self) -> int:
@@ -411,7 +416,7 @@ class _Run:
         self.indicators.append(indicator)
         if not indicator < self.indicator:
             return
-        evaluate = evaluator(self._equations.problem, pieces)
+        evaluate = self.evaluator(pieces)
         if self.snapshots:
             self.amplification = self._amplified(evaluate)
         self.pieces, self.indicator, self.note = list(pieces), indicator, note
@@ -504,6 +509,7 @@ class _Run:
         limit = min(MAX_PATCHES, o.max_unknowns // (basis.size * together))
         is_smooth = problem.dimension == 1 and max(equations.orders[1]) > HIGH_ORDER
         if is_smooth and equations.periodic and len(whole) == 1:
+            # Not split: one patch has factors that are cheap.
             waves = functions.Harmonics(FIRST_FREQUENCIES)
             yield functools.partial(step_through, equations, waves, whole, limit)
         partition = whole
@@ -515,7 +521,9 @@ class _Run:
                 partition = partition.refined(range(len(partition)), every)
         if is_stepped:
             stable = functions.Orthonormal.of(basis)
-            yield functools.partial(step_through, equations, stable, partition, limit)
+            yield functools.partial(
+                step_through, equations, stable, partition, limit, parts=parts
+            )
         else:
             yield functools.partial(march, equations, basis, partition, limit)
 
@@ -555,18 +563,21 @@ def _tolerances(problem: Problem) -> tuple[float, ...]:
     return WIDE_TOLERANCES if is_wide else TOLERANCES
 
 
-def evaluator(problem: Problem, pieces: Sequence[Piece | StepPiece]) -> Evaluator:
+def evaluator(
+    problem: Problem,
+    pieces: Sequence[Piece | StepPiece],
+    known: Sequence[tuple[int, np.ndarray, float]] = (),
+) -> Evaluator:
     """Return the function from points to fields by name.
 
     A field that is fixed up to a constant (the hint `gauge`) gets the mean zero. After
-    the last window the fields stay what they are at its end. In a corner where boundary
-    data jump they have the value of the first condition.
+    the last window the fields stay what they are at its end. Stationary fields are what
+    is `known` of them in corners, see `disputed`.
     """
     names = problem.field_names
     zero = (0,) * len(problem.coordinates)
     jets = [Jet(i, zero) for i in range(len(names))]
     ends = np.array([p.times[1] for p in pieces if p.times is not None])
-    known = disputed(problem)
 
     def at(points: np.ndarray) -> list[np.ndarray]:
         if not len(ends):

@@ -22,7 +22,7 @@ from pinnsuite.neural.random_features.runge_kutta import (
 )
 from pinnsuite.neural.random_features.semidiscrete import Semidiscrete
 from pinnsuite.neural.random_features.split_stages import SplitStages
-from pinnsuite.neural.random_features.splitting import split
+from pinnsuite.neural.random_features.splitting import Split
 from pinnsuite.neural.random_features.stages import Measured, Stages
 from pinnsuite.neural.random_features.system import slow_axes
 from pinnsuite.problem.jets import Jet
@@ -70,11 +70,12 @@ def step_through(
     tolerance: float,
     report: Callable[[float, str], bool],
     is_over: Callable[[], bool] = lambda: False,
+    parts: Split | None = None,
 ) -> tuple[March, str]:
     """Step through time; return the steps and why they stopped early, if they did.
 
     The equations at collocation points in space are a system for the coefficients in
-    time (method of lines). Where they can be split, their linear part is implicit and
+    time (method of lines). Where they are split, their linear part is implicit and
     the rest explicit, and lengths are of few, for which factors are kept; else all of
     it is implicit. A step's length follows its embedded error, and the residual
     at fresh points in its middle. Patches are halved where the residual at its end is
@@ -88,12 +89,15 @@ def step_through(
         Told the share of time that is done and a note; True ends the steps.
     is_over
         Asked within a step; True ends it, and `report` is told.
+    parts
+        The linear parts of the equations and the rest, see `split`.
     """
     time = equations.problem.time
     assert time is not None
     duration = time.end - time.start
     horizon = HORIZON * duration
-    space, now, gap = _started(equations, basis, partition, tolerance, max_patches)
+    space = Semidiscrete(equations, basis, partition, parts)
+    space, now, gap = _started(space, tolerance, max_patches)
     is_split = space.split is not None
     kind = SplitStages if is_split else Stages
     stages = kind(space, space.sizes(now.values[0]))
@@ -226,21 +230,15 @@ def _lasting(
 
 
 def _started(
-    equations: Equations,
-    basis: Functions,
-    partition: Partition,
-    tolerance: float,
-    max_patches: int,
+    space: Semidiscrete, tolerance: float, max_patches: int
 ) -> tuple[Semidiscrete, Instant, float]:
     """Return the initial fields, on patches that are fine enough for them.
 
     And how far they are off, in tolerances.
     """
-    state = initial_state(equations)
-    assert equations.problem.time is not None
-    # One patch of harmonics has factors that are cheap.
-    parts = None if isinstance(basis, Harmonics) else split(equations)
-    space = Semidiscrete(equations, basis, partition, parts)
+    state = initial_state(space.equations)
+    time = space.equations.problem.time
+    assert time is not None
     while True:
         values = [space.projected(state, m) for m in range(max(space.order, 1))]
         gaps = [space.misfits(state, m, c) for m, c in enumerate(values)]
@@ -248,8 +246,7 @@ def _started(
         finer = _refined(space, values[0], shares / FITTED, max_patches)
         if finer is space:
             values.append(np.zeros(space.shape))
-            start = Instant(equations.problem.time.start, values)
-            return space, start, float(shares.max())
+            return space, Instant(time.start, values), float(shares.max())
         space = finer
 
 

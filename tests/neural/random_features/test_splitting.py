@@ -269,7 +269,13 @@ def test_conditions_on_the_boundary_hold_at_each_stage():
     basis = Orthonormal.of(draw(80, (3.0, 3.0), SINE, 0))
     partition = whole(equations).refined([0])
     result, trouble = step_through(
-        equations, basis, partition, 64, 1e-3, lambda *_: False
+        equations,
+        basis,
+        partition,
+        64,
+        1e-3,
+        lambda *_: False,
+        parts=split(equations),
     )
     assert not trouble
     points = np.random.default_rng(0).uniform(-1, 1, (200, 3))
@@ -286,7 +292,13 @@ def test_lengths_come_again_but_for_the_last_one():
     basis = Orthonormal.of(draw(80, (3.0, 3.0), SINE, 0))
     partition = whole(equations).refined([0]).refined(range(4))
     result, trouble = step_through(
-        equations, basis, partition, 100, 1e-2, lambda *_: False
+        equations,
+        basis,
+        partition,
+        100,
+        1e-2,
+        lambda *_: False,
+        parts=split(equations),
     )
     assert not trouble
     lengths = np.array([p.times[1] - p.times[0] for p in result.pieces])
