@@ -34,6 +34,12 @@ MANY = 512
 LIMIT = 5.0
 """CPU seconds that making and checking a problem may take."""
 
+# What is raised where nothing can catch it, as in a callback of the garbage collector,
+# is lost but for a warning; `limited` raises again.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def flippable(tree):
     """The places where a sign stands, in the order of the text."""
@@ -123,7 +129,7 @@ def limited(seconds):
         raise TimeoutError
 
     # Time in the kernel counts too, where growing memory is spent; and again a second
-    # later, should a library have caught the first.
+    # later, should the first have been lost.
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     try:
