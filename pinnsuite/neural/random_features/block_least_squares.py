@@ -48,8 +48,8 @@ def solve(
     own: Sequence[tuple[np.ndarray, np.ndarray]],
     couplings: Sequence[Coupling],
     damping: float = ROUND_OFF,
-) -> tuple[list[np.ndarray], BlockTriangle]:
-    """Return the least-squares solution, block by block, and the triangular factor.
+) -> tuple[np.ndarray, BlockTriangle]:
+    """Return the least-squares solution, block after block, and the triangular factor.
 
     Orthogonal elimination, the block with the fewest neighbours first: the rows in
     which it occurs are brought to triangular form, what is left of them goes on to its
@@ -103,7 +103,7 @@ def solve(
                 holding[q].add(number)
     order, neighbours = [p for p, _ in steps], [those for _, those in steps]
     factors = BlockTriangle(order, diagonal, beside, neighbours)
-    return factors.solve(right), factors
+    return factors.solve(np.concatenate(right)), factors
 
 
 def _stacked(

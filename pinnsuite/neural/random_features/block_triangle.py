@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg.lapack
@@ -32,9 +33,21 @@ class BlockTriangle:
     beside: Sequence[np.ndarray]
     neighbours: Sequence[list[int]]
 
-    def solve(self, right: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return x with `R x = right`, block by block."""
-        found = list(right)
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return sum(map(len, self.diagonal))
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where the parts of the blocks but the first begin, by their numbers."""
+        sizes = dict(zip(self.order, map(len, self.diagonal), strict=True))
+        ends: np.ndarray = np.cumsum([sizes[p] for p in sorted(sizes)])[:-1]
+        return ends
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """Return x with `R x = right`, the blocks one after the other."""
+        found = np.split(right, self._ends)
         for p, factor, across, those in zip(
             reversed(self.order),
             reversed(self.diagonal),
@@ -42,16 +55,16 @@ class BlockTriangle:
             reversed(self.neighbours),
             strict=True,
         ):
-            y = right[p]
+            y = found[p]
             if those:
                 y = y - across @ np.concatenate([found[q] for q in those])
             # LAPACK itself: scipy's solve_triangular takes five times as long.
             found[p], _ = scipy.linalg.lapack.dtrtrs(factor, y)
-        return found
+        return np.concatenate(found)
 
-    def solve_transposed(self, right: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return y with `Rᵀ y = right`, block by block."""
-        found = [x.copy() for x in right]
+    def solve_transposed(self, right: np.ndarray) -> np.ndarray:
+        """Return y with `Rᵀ y = right`, the blocks one after the other."""
+        found = np.split(right.copy(), self._ends)
         for p, factor, across, those in zip(
             self.order, self.diagonal, self.beside, self.neighbours, strict=True
         ):
@@ -62,7 +75,7 @@ class BlockTriangle:
                 for q in those:
                     found[q] -= change[first : first + len(found[q])]
                     first += len(found[q])
-        return found
+        return np.concatenate(found)
 
 
 def elimination(touch: Mapping[int, set[int]]) -> list[tuple[int, list[int]]]:

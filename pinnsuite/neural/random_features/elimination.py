@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse.linalg
 
-from pinnsuite.neural.random_features.block_cholesky import cholesky
 from pinnsuite.neural.random_features.block_least_squares import (
     ROUND_OFF,
     Coupling,
@@ -18,9 +18,15 @@ from pinnsuite.neural.random_features.block_least_squares import (
     triangular,
 )
 from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.condensed import Condensed, condensed
+from pinnsuite.neural.random_features.dissection import Union
+from pinnsuite.neural.random_features.joints import Joint
 
 MAX_ITERATIONS = 25
 """LSQR steps with old factors before new ones are made: they cost about as much."""
+SQUARED = 1e-14
+"""Share of the diagonal of normal equations that is added to it: of a pressure in a
+short step the rest is not much more."""
 MORE, MOST_DAMPING = 100.0, 1e-6
 """Times the damping of indefinite normal equations, and how far it may rise."""
 MAX_NORM = 5.0
@@ -28,41 +34,22 @@ MAX_NORM = 5.0
 stopping rule says nothing: one where the factors are those of the rows."""
 
 
-@dataclass(frozen=True, eq=False)
-class Joint:
-    """Rows `left u_a - right u_b = 0` of one field across interfaces of one shape.
+@runtime_checkable
+class Factors(Protocol):
+    """A matrix K with `K Kᵀ = N⁻¹` for normal equations N."""
 
-    Attributes
-    ----------
-    lower, upper
-        The patches a and b of each interface: (interfaces,).
-    left, right
-        Shape (rows, functions).
-    field
-        Its number.
-    weights
-        How much the rows of each interface count: (interfaces,).
-    """
+    @property
+    def size(self) -> int:
+        """The number of columns."""
+        ...
 
-    lower: np.ndarray
-    upper: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    field: int
-    weights: np.ndarray
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """Return `K right`."""
+        ...
 
-    def jumps(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the misfit of the rows, (interfaces, rows)."""
-        jumps: np.ndarray = (
-            coefficients[self.lower, self.field] @ self.left.T
-            - coefficients[self.upper, self.field] @ self.right.T
-        )
-        return jumps
-
-    def weighted(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the misfit of the rows as it counts, (interfaces, rows)."""
-        found: np.ndarray = self.weights[:, None] * self.jumps(coefficients)
-        return found
+    def solve_transposed(self, right: np.ndarray) -> np.ndarray:
+        """Return `Kᵀ right`: (size,)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +76,7 @@ class Rows:
     def _jumps(self) -> list[np.ndarray]:
         return [j.weighted(self.old) for j in self.joints]
 
-    def solved(self, known: BlockTriangle) -> np.ndarray:
+    def solved(self, known: Factors) -> np.ndarray:
         """Return the solution of the normal equations whose factors are known."""
         right = np.einsum("prn,pr->pn", self.matrix, self.target)
         right = right.reshape(self.old.shape)
@@ -97,10 +84,10 @@ class Rows:
             jump = j.weights[:, None] * jump
             np.subtract.at(right[:, j.field], j.lower, jump @ j.left)
             np.add.at(right[:, j.field], j.upper, jump @ j.right)
-        parts = known.solve(known.solve_transposed(self._split(right)))
-        return np.reshape(parts, self.old.shape)
+        found = known.solve(known.solve_transposed(right.ravel()))
+        return found.reshape(self.old.shape)
 
-    def squared(self, damping: float) -> BlockTriangle:
+    def squared(self, order: int | Union, damping: float = SQUARED) -> Condensed:
         """Return the factors of the normal equations.
 
         Cheaper than an orthogonal elimination by far, and good for functions that are
@@ -108,6 +95,8 @@ class Rows:
 
         Parameters
         ----------
+        order
+            In which patches are joined, see `Partition.order`.
         damping
             Share of the diagonal that is added to it; more where round-off leaves the
             matrix indefinite.
@@ -117,26 +106,11 @@ class Rows:
         numpy.linalg.LinAlgError
             If that does not help.
         """
-        _, fields, size = self.old.shape
-        n = fields * size
-        own = np.swapaxes(self.matrix, 1, 2) @ self.matrix
-        between: dict[tuple[int, int], np.ndarray] = {}
-        for joint in self.joints:
-            those = slice(joint.field * size, (joint.field + 1) * size)
-            left, right = joint.left, joint.right
-            here, there, both = left.T @ left, right.T @ right, -left.T @ right
-            pairs = zip(joint.lower.tolist(), joint.upper.tolist(), strict=True)
-            for (a, b), square in zip(pairs, joint.weights**2, strict=True):
-                own[a, those, those] += square * here
-                own[b, those, those] += square * there
-                if a == b:
-                    own[a, those, those] += square * (both + both.T)
-                    continue
-                block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
-                block[those, those] += square * (both if a < b else both.T)
         while True:
             try:
-                return cholesky(own, between, damping)
+                return condensed(
+                    self.matrix, self.old.shape[1], self.joints, order, damping
+                )
             except np.linalg.LinAlgError:
                 # Patches of which the domain leaves little hold nearly dependent rows.
                 damping *= MORE
@@ -184,7 +158,7 @@ class Rows:
 
     def iterated(
         self,
-        known: BlockTriangle,
+        known: Factors,
         tolerance: float,
         max_iterations: int = MAX_ITERATIONS,
     ) -> np.ndarray | None:
@@ -198,10 +172,9 @@ class Rows:
         """
         patches, rows, n = self.matrix.shape
         number = patches * rows
-        unknowns = self.old.size
 
         def product(v: np.ndarray) -> np.ndarray:
-            x = np.reshape(known.solve(self._split(v)), self.old.shape)
+            x = known.solve(v).reshape(self.old.shape)
             own = self.matrix @ x.reshape(patches, n, 1)
             between = [j.weighted(x).ravel() for j in self.joints]
             return np.concatenate([own.ravel(), *between])
@@ -216,7 +189,7 @@ class Rows:
                 np.add.at(x[:, j.field], j.lower, part @ j.left)
                 np.subtract.at(x[:, j.field], j.upper, part @ j.right)
                 first += part.size
-            return np.concatenate(known.solve_transposed(self._split(x)))
+            return known.solve_transposed(x.ravel())
 
         target = np.concatenate(
             [
@@ -225,7 +198,7 @@ class Rows:
             ]
         )
         operator = scipy.sparse.linalg.LinearOperator(
-            (target.size, unknowns), matvec=product, rmatvec=transposed, dtype=float
+            (target.size, known.size), matvec=product, rmatvec=transposed, dtype=float
         )
         found, why, steps, _, _, norm, *_ = scipy.sparse.linalg.lsqr(
             operator,
@@ -237,11 +210,7 @@ class Rows:
         )
         if why == _TOO_MANY or norm > MAX_NORM * math.sqrt(1 + steps):
             return None
-        return np.reshape(known.solve(self._split(found)), self.old.shape)
-
-    def _split(self, vector: np.ndarray) -> list[np.ndarray]:
-        """Return the part of each patch."""
-        return list(vector.reshape(len(self.old), -1))
+        return known.solve(found).reshape(self.old.shape)
 
 
 _TOO_MANY = 7

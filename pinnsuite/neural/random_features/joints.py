@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.elimination import Joint
 from pinnsuite.neural.random_features.equations import Orders
 from pinnsuite.neural.random_features.partition import Interface
 from pinnsuite.neural.random_features.patch_points import PatchPoints
@@ -18,6 +18,43 @@ Fluxes = dict[tuple[int, int], list[tuple[Orders, np.ndarray, np.ndarray]]]
 order: derivatives with their factors at points of the face, from below and above."""
 CUT_DENSITY = 16
 """How many times as dense points are tried on faces that the boundary cuts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """Rows `left u_a - right u_b = 0` of one field across interfaces of one shape.
+
+    Attributes
+    ----------
+    lower, upper
+        The patches a and b of each interface: (interfaces,).
+    left, right
+        Shape (rows, functions).
+    field
+        Its number.
+    weights
+        How much the rows of each interface count: (interfaces,).
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    field: int
+    weights: np.ndarray
+
+    def jumps(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the misfit of the rows, (interfaces, rows)."""
+        jumps: np.ndarray = (
+            coefficients[self.lower, self.field] @ self.left.T
+            - coefficients[self.upper, self.field] @ self.right.T
+        )
+        return jumps
+
+    def weighted(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the misfit of the rows as it counts, (interfaces, rows)."""
+        found: np.ndarray = self.weights[:, None] * self.jumps(coefficients)
+        return found
 
 
 def joints(

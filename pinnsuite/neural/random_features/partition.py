@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from pinnsuite.neural.random_features.block_triangle import elimination
+from pinnsuite.neural.random_features.dissection import Union, dissected, work
 from pinnsuite.problem.domain import Domain
 
 _PROBES = 64
@@ -141,16 +141,21 @@ class Partition:
             ]
         return found
 
+    @property
+    def _pairs(self) -> np.ndarray:
+        """The numbers of the patches of each interface: (interfaces, 2)."""
+        pairs = [(i.lower, i.upper) for i in self.interfaces]
+        return np.array(pairs, dtype=int).reshape(-1, 2)
+
+    @cached_property
+    def order(self) -> int | Union:
+        """In which patches are joined where faces are eliminated."""
+        return dissected(self.boxes.mean(2), self._pairs)
+
     @cached_property
     def work(self) -> float:
         """Operations of an elimination, in some unit."""
-        touch: dict[int, set[int]] = {p: set() for p in range(len(self))}
-        for i in self.interfaces:
-            touch[i.lower].add(i.upper)
-            touch[i.upper].add(i.lower)
-        for p, those in touch.items():
-            those.discard(p)
-        return float(sum((1 + len(those)) ** 3 for _, those in elimination(touch)))
+        return work(self.order, self._pairs)
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Return the number of the patch of each point (n, d): (n,).

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.block_triangle import BlockTriangle
-from pinnsuite.neural.random_features.elimination import Joint, Rows
+from pinnsuite.neural.random_features.condensed import Condensed
+from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
     Orders,
     State,
 )
-from pinnsuite.neural.random_features.joints import joints
+from pinnsuite.neural.random_features.joints import Joint, joints
 from pinnsuite.neural.random_features.partition import Partition
 from pinnsuite.neural.random_features.patch_points import PatchPoints, ranks, tensor
 from pinnsuite.neural.random_features.splitting import Group, Split
@@ -28,8 +28,6 @@ from pinnsuite.neural.sampling import interior
 from pinnsuite.problem.jets import Jet, jacobian
 
 MEAN_POINTS = 1 << 14
-DAMPING = 1e-13
-"""Share of the diagonal of normal equations that is added to it."""
 
 Shifts = Mapping[int, Mapping[Jet, float]]
 """Multiples of derivatives that are added to the linear part of an equation, and taken
@@ -170,7 +168,7 @@ class Semidiscrete:
             partition.interfaces,
             np.ones(len(partition)),
         )
-        self._masses: dict[tuple[int, ...], BlockTriangle] = {}
+        self._masses: dict[tuple[int, ...], Condensed] = {}
 
     @cached_property
     def whole(self) -> Subsystem:
@@ -391,10 +389,11 @@ class Semidiscrete:
         outside[owner, place] = np.concatenate(blocks[many:])
         return np.concatenate([inside, outside], axis=1)
 
-    def factors(self, part: Subsystem, rows: Linearised) -> BlockTriangle:
+    def factors(self, part: Subsystem, rows: Linearised) -> Condensed:
         """Return the factors of rows."""
         none = np.zeros(rows.matrix.shape[:2])
-        return self.rows(part, rows, none, np.zeros(self.shape)).squared(DAMPING)
+        system = self.rows(part, rows, none, np.zeros(self.shape))
+        return system.squared(self.partition.order)
 
     def rows(
         self,
@@ -506,7 +505,7 @@ class Semidiscrete:
         # Fields with derivatives of the same orders have the same joints.
         orders = tuple(along[field] for along in self.equations.orders[1:])
         if orders not in self._masses:
-            self._masses[orders] = rows.squared(DAMPING)
+            self._masses[orders] = rows.squared(self.partition.order)
         return rows.solved(self._masses[orders])[:, 0]
 
     @cached_property

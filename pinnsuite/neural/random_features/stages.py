@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pinnsuite.neural.random_features.block_triangle import BlockTriangle
+from pinnsuite.neural.random_features.condensed import Condensed
 from pinnsuite.neural.random_features.elimination import Rows
 from pinnsuite.neural.random_features.semidiscrete import (
     Derivatives,
@@ -76,7 +76,7 @@ class Stages(Measured):
         super().__init__(space, sizes)
         self._rate = self._factored = math.nan
         self._rows: Linearised | None = None
-        self._known: BlockTriangle | None = None
+        self._known: Condensed | None = None
 
     def move(self, space: Semidiscrete) -> None:
         """Go on with other patches."""

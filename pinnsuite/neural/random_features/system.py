@@ -13,9 +13,8 @@ import scipy.fft
 
 from pinnsuite.neural.random_features.basis import Functions, Orthonormal
 from pinnsuite.neural.random_features.block_least_squares import ROUND_OFF
-from pinnsuite.neural.random_features.block_triangle import BlockTriangle
 from pinnsuite.neural.random_features.corners import corners
-from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.elimination import Factors, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -330,14 +329,14 @@ class System:
             return np.full(self.shape, np.nan), math.inf
         return rows.old + self.eliminated(rows)[0], misfit
 
-    def eliminated(self, rows: Rows) -> tuple[np.ndarray, BlockTriangle]:
+    def eliminated(self, rows: Rows) -> tuple[np.ndarray, Factors]:
         """Return the solution of rows, and their factors.
 
         Of orthonormal functions by normal equations: in space an elimination front by
         front takes many times as long.
         """
         if isinstance(self._basis, Orthonormal):
-            known = rows.squared(DAMPING)
+            known = rows.squared(self._partition.order)
             return rows.solved(known), known
         return rows.eliminated(self.damping)
 

@@ -310,7 +310,7 @@ def test_a_polynomial_is_met_on_patches_of_different_sizes(is_orthogonal):
     if is_orthogonal:
         coefficients, _ = rows.eliminated()
     else:
-        coefficients = rows.solved(rows.squared(1e-15))
+        coefficients = rows.solved(rows.squared(partition.order, 1e-15))
     piece = Piece(basis, partition, None, coefficients)
     at = np.random.default_rng(0).uniform([-1, 0], [1, 1], (200, 2))
     (found,) = piece.jets(at, [Jet(0, (0, 0))])
