@@ -101,9 +101,7 @@ def elimination(touch: Mapping[int, set[int]]) -> list[tuple[int, list[int]]]:
 def _next(touch: Mapping[int, set[int]]) -> int:
     """Return the block to eliminate next."""
     fewest = min(len(those) for those in touch.values())
-
-    def missing(p: int) -> int:
-        those = touch[p]
-        return sum(len(those - touch[q]) for q in those)
-
-    return min((p for p, those in touch.items() if len(those) == fewest), key=missing)
+    return min(
+        (p for p, those in touch.items() if len(those) == fewest),
+        key=lambda p: sum(len(touch[p] - touch[q]) for q in touch[p]),
+    )

@@ -86,35 +86,19 @@ def joints(
         Of an interface, the coordinate across it and points on it in the local
         coordinates of both patches.
     """
-    domain = points.problem.domain
-    centres, halves = points.centres, points.halves
+    halves = points.halves
     count = points.face_count()
     whole, dense = points.face(count), points.face(CUT_DENSITY * count)
-
-    def sides(i: Interface, face: np.ndarray) -> np.ndarray:
-        # In the local coordinates of both patches: (2, points, d).
-        local = np.insert(face, i.axis + offset, 0.0, axis=1)
-        middle, reach = i.spans.mean(2), np.ptp(i.spans, axis=2) / 2
-        both = np.stack([local, local])
-        both[..., offset:] = middle[:, None] + reach[:, None] * local[:, offset:]
-        return both
-
-    def inside(i: Interface, both: np.ndarray) -> np.ndarray:
-        if domain is None or domain.is_box:
-            return both
-        at = centres[i.lower] + halves[i.lower] * both[0]
-        return both[:, domain.signed_distance(at[:, offset:]) <= 0]
-
     alike: dict[tuple[int, float, bytes, bytes], list[Interface]] = {}
     known: dict[tuple[int, float, bytes, bytes], tuple[np.ndarray, Fluxes]] = {}
     for i in interfaces:
         column = i.axis + offset
         # Alike but for round-off.
         ratio = float(f"{halves[i.upper, column] / halves[i.lower, column]:.12e}")
-        both = inside(i, sides(i, whole))
+        both = _both_sides(i, points, whole, offset)
         if both.shape[1] < len(whole):
             # As many points on what the domain leaves of a face.
-            both = inside(i, sides(i, dense))
+            both = _both_sides(i, points, dense, offset)
             both = both[:, :: max(1, both.shape[1] // count)]
         if both.size:
             across = fluxes(i, column, both)
@@ -134,6 +118,24 @@ def joints(
                 scales = scales / math.sqrt(len(left))
                 found.append(Joint(lower, upper, left, right, field, scales))
     return found
+
+
+def _both_sides(
+    i: Interface, points: PatchPoints, face: np.ndarray, offset: int
+) -> np.ndarray:
+    """Return points of a face that are inside, in the coordinates of both patches.
+
+    Shape (2, points, d).
+    """
+    local = np.insert(face, i.axis + offset, 0.0, axis=1)
+    middle, reach = i.spans.mean(2), np.ptp(i.spans, axis=2) / 2
+    both = np.stack([local, local])
+    both[..., offset:] = middle[:, None] + reach[:, None] * local[:, offset:]
+    domain = points.problem.domain
+    if domain is None or domain.is_box:
+        return both
+    at = points.centres[i.lower] + points.halves[i.lower] * both[0]
+    return both[:, domain.signed_distance(at[:, offset:]) <= 0]
 
 
 def _mark(fluxes: Fluxes) -> bytes:
