@@ -53,7 +53,7 @@ def oscillator(noise=0.0, seed=0, scale="linear"):
 
 
 def identify(problem, start, is_over=lambda: False):
-    solver = RandomFeatures(tolerances=(1e-6, 1e-8))
+    solver = RandomFeatures(tolerances=(1e-8,))
     return identified(problem, start, solver.solve, is_over)
 
 
