@@ -397,8 +397,9 @@ def test_a_problem_out_of_reach_is_refused(solver):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(("make", "threshold"), [(poisson, 1e-4), (pendulum, 1e-3)])
+@pytest.mark.parametrize(("make", "threshold"), [(poisson, 1e-5), (pendulum, 1e-6)])
 def test_the_defaults_are_accurate(make, threshold, seed):
+    """Measured: 2e-7 and 8e-9 in 15 s of CPU time, 2e-6 and 2e-7 in 7 s."""
     problem = make()
-    solution = PINN(seed=seed).solve(problem.without_answer(), budget=60.0)
+    solution = PINN(seed=seed).solve(problem.without_answer(), budget=20.0)
     assert relative_l2(problem, solution.require_ok()) < threshold
