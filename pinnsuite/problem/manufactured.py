@@ -17,6 +17,7 @@ from pinnsuite.errors import DefinitionError
 from pinnsuite.problem.conditions import (
     Boundary,
     Condition,
+    Dirichlet,
     Flux,
     Initial,
     Observed,
@@ -103,9 +104,11 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
     no derivative vanishes on a boundary and errors stand clear of rounding. Lengths are
     scaled to the domain. A field that starts nonnegative stays positive (a density, a
     depth, a concentration) where the equations are no polynomials or diffusion depends
-    on the fields.
+    on the fields. The field of a scalar conservation law, which keeps within the range
+    of its data, does so here too where its flux is no polynomial.
     """
     positive = _positive_fields(problem)
+    span = _span(problem)
     periodic = {c.along for c in problem.conditions_of(Periodic)}
     exact: dict[AppliedUndef, sp.Expr] = {}
     for i, f in enumerate(problem.states):
@@ -128,7 +131,38 @@ def smooth_field(problem: Problem) -> dict[AppliedUndef, sp.Expr]:
             )
         shift = 3 if f in positive else 0 if problem.space else 2
         exact[f] = wave * rate + shift
+        if span is not None:
+            low, high = span
+            exact[f] = (low + high) / 2 + 2 * (high - low) / 5 * wave * rate
     return exact
+
+
+def _span(problem: Problem) -> tuple[float, float] | None:
+    """Return the range of the data of a scalar conservation law.
+
+    None for other problems, and where the flux is a polynomial, which means something
+    for every state.
+    """
+    if problem.domain is None or problem.time is None or len(problem.states) > 1:
+        return None
+    lowered = lower(problem.equations, problem.fields, problem.coordinates)
+    orders = {sum(jet.orders[1:]) for jet in lowered.jets.values()}
+    is_polynomial = all(e.is_polynomial(*lowered.symbols) for e in lowered.algebra)
+    if max(orders) != 1 or is_polynomial:
+        return None
+    sides = [
+        (c, problem.domain.sample_boundary(name, 16, seed=0)[0])
+        for c in problem.conditions_of(Dirichlet)
+        for name in problem.boundaries_of(c)
+    ]
+    inside = problem.domain.sample_interior(64, seed=0)
+    starts = [(c, inside) for c in problem.conditions_of(Initial)]
+    found = []
+    for c, points in [*starts, *sides]:
+        columns = [np.full(len(points), problem.time.start), *points.T]
+        (values,) = numpy_function(problem.coordinates, [c.value])(*columns)
+        found += [float(np.min(values)), float(np.max(values))]
+    return (min(found), max(found)) if min(found) < max(found) else None
 
 
 def _positive_fields(problem: Problem) -> set[AppliedUndef]:

@@ -12,8 +12,9 @@ import sympy as sp
 from pinnsuite.classical.ode import first_order
 from pinnsuite.compare.metrics import relative_l2
 from pinnsuite.errors import UnsupportedProblemError
+from pinnsuite.problem.conditions import Boundary, Dirichlet, Periodic
 from pinnsuite.problem.definition import Problem
-from pinnsuite.problem.domain import TimeInterval
+from pinnsuite.problem.domain import Box, TimeInterval
 from pinnsuite.problem.form import classify, evolution
 from pinnsuite.problem.jets import numpy_function
 from pinnsuite.problem.manufactured import manufacture, smooth_field
@@ -50,11 +51,11 @@ MAX_TRIALS = 3
 TRIAL_SECONDS = 5.0
 """A study starts at the first of so many rungs that ends within these CPU seconds."""
 
-RUNG_SECONDS = 1.0
-"""A rung that took more CPU seconds than this is the last, from the second one on."""
-
 FASTEST = 8.0
 """Length of the interval for ordinary equations, in units of their shortest time."""
+
+RUNG_SECONDS = 1.0
+"""A rung that took more CPU seconds than this is the last, from the second one on."""
 
 
 @dataclass(frozen=True)
@@ -250,27 +251,66 @@ def _points(problem: Problem) -> np.ndarray:
     )
 
 
-def _study(problem: Problem, start: Start) -> OrderRow | None:
+def _closed(problem: Problem) -> Problem:
+    """Return a nonlinear problem of first order with values on every side.
+
+    A side without a condition is one that all waves leave, or none reaches. That is a
+    property of the solution; the manufactured one lets waves enter, and without its
+    values there nothing would determine it.
+    """
+    form = classify(problem)
+    if problem.domain is None or form.is_linear or max(form.space_orders) > 1:
+        return problem
+    held = {
+        side
+        for c in problem.conditions_of(Boundary)
+        for side in problem.boundaries_of(c)
+    }
+    for c in problem.conditions_of(Periodic):
+        assert isinstance(problem.domain, Box)
+        held |= set(problem.domain.sides(c.along))
+    free = [side for side in problem.domain.boundaries if side not in held]
+    if not free:
+        return problem
+    values = [Dirichlet(f, 0, on=free) for f in problem.states]
+    return replace(problem, conditions=[*problem.conditions, *values])
+
+
+def why_not(problem: Problem, start: Start) -> str | None:
+    """Say why `start` is not studied on `problem`, or None."""
     if "elements" in problem.hints and start.options.get("element") == "P1":
-        return None  # the author's elements are used, whatever the option
+        return "the author's elements are used, whatever the option"
     if start.linear_plane and (
         len(problem.coordinates) > 2 or not classify(problem).is_linear
     ):
-        return None
+        return "it is not linear in two coordinates"
+    asked = _manufactured(problem).without_answer()
+    # Made smooth, it would also be taken by solvers that refuse it because it jumps.
+    posed = replace(asked, norm=problem.norm)
+    reason: str | None = make_solver(start.solver, start.options).why_not(posed)
+    return reason
+
+
+def _manufactured(problem: Problem, scale: int | sp.Expr = 1) -> Problem:
+    """Return a short problem with a smooth solution, `scale` times the usual one."""
     short = smoothed(_short(problem))
-    exact = smooth_field(short)
-    made = manufacture(short, exact)
+    exact = {f: scale * e for f, e in smooth_field(short).items()}
+    return manufacture(_closed(short), exact)
+
+
+def _study(problem: Problem, start: Start) -> OrderRow | None:
+    if why_not(problem, start) is not None:
+        return None
+    made = _manufactured(problem)
     options = dict(start.options)
     if start.fixed_step and made.time is not None:
         options["step"] = (made.time.end - made.time.start) / 8
     solver = make_solver(start.solver, options)
     asked = made.without_answer()
-    if not isinstance(solver, Refinable) or solver.why_not(asked) is not None:
-        return None
     solver, status = _first_that_ends(asked, solver)
     if status is Status.DIVERGED and made.time is None:
         # Newton's method finds a smaller solution, which is nearer to its start.
-        made = manufacture(short, {f: e / 8 for f, e in exact.items()})
+        made = _manufactured(problem, sp.Rational(1, 8))
         asked = made.without_answer()
         solver, status = _first_that_ends(asked, make_solver(start.solver, options))
     if status is Status.NOT_REACHED:
