@@ -61,7 +61,8 @@ class Rung:
 def climb(problem: Problem, solver: Refinable, points: np.ndarray) -> Iterator[Rung]:
     """Solve, refine, solve again, for as long as the caller asks.
 
-    Stops after a rung that failed; that rung is not given out.
+    Stops after a rung that failed, which is not given out, and before one that the
+    solver does not take, such as a grid with too many nodes.
     """
     while True:
         solution = solver.solve(problem)
@@ -69,6 +70,8 @@ def climb(problem: Problem, solver: Refinable, points: np.ndarray) -> Iterator[R
             return
         yield Rung(solver, solution, centred(problem, solution.at(points)))
         solver = solver.refined()
+        if solver.why_not(problem) is not None:
+            return
 
 
 def centred(problem: Problem, fields: Mapping[str, Any]) -> dict[str, np.ndarray]:

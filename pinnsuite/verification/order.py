@@ -74,6 +74,8 @@ class Start:
         Only linear problems in two coordinates, time among them, are studied: with
         more, polynomials of high degree take minutes, and Gauss-Newton steps need not
         converge on coarse rungs.
+    least_dimension
+        Problems in fewer space dimensions have another start.
     fall
         Share of its first error that a method without a fixed order may keep.
     """
@@ -83,6 +85,7 @@ class Start:
     max_rungs: int = 5
     fixed_step: bool = False
     linear_plane: bool = False
+    least_dimension: int = 0
     fall: float = 1e-3
 
 
@@ -90,6 +93,7 @@ STARTS = (
     Start("lines", {"points": 21, "order": 2}, max_rungs=4),
     Start("lines", {"points": 21, "order": 4}, max_rungs=4),
     Start("lines", {"points": 17, "stencil": "chebyshev"}, max_rungs=3),
+    Start("lines", {"points": 5, "stencil": "chebyshev"}, least_dimension=4),
     Start("finite-difference", {"order": 2}, max_rungs=4),
     Start("finite-difference", {"order": 4}, max_rungs=4),
     Start("finite-difference", {"points": 9, "stencil": "chebyshev"}, max_rungs=3),
@@ -284,6 +288,8 @@ def why_not(problem: Problem, start: Start) -> str | None:
         len(problem.coordinates) > 2 or not classify(problem).is_linear
     ):
         return "it is not linear in two coordinates"
+    if problem.dimension < start.least_dimension:
+        return "another start is for so few dimensions"
     asked = _manufactured(problem).without_answer()
     # Made smooth, it would also be taken by solvers that refuse it because it jumps.
     posed = replace(asked, norm=problem.norm)
@@ -379,9 +385,10 @@ def _first_that_ends(problem: Problem, solver: Refinable) -> tuple[Refinable, St
     status = Status.OK
     for _ in range(MAX_TRIALS):
         status = solver.solve(problem, budget=TRIAL_SECONDS).status
-        if status is Status.OK:
+        finer = solver.refined()
+        if status is Status.OK or finer.why_not(problem) is not None:
             break
-        solver = solver.refined()
+        solver = finer
     return solver, status
 
 
