@@ -23,7 +23,7 @@ def test_the_plain_lid_has_the_velocity_minimum_of_spectral_methods():
 
 @pytest.mark.slow
 def test_the_cylinder_has_the_pressure_difference_of_the_benchmark():
-    solver = FiniteElements(mesh_size=0.03, element="P3", grading="adaptive")
+    solver = FiniteElements(mesh_size=0.02, element="P3", grading="adaptive")
     problem, solution = solved("cylinder_in_channel", solver)
     assert problem.quantities["pressure difference"](solution.at) == pytest.approx(
         0.11752016697, abs=2e-5
