@@ -47,7 +47,9 @@ def test_finite_elements_agree_with_finite_volumes(name):
     points = problem.domain.sample_interior(500, seed=0)
     (field,) = problem.field_names
     mine = CellCentred(cells=320).solve(problem).at(points)[field]
-    theirs = FiniteElements(element="P2").solve(problem).at(points)[field]
+    # Corners of the patches leave either error little more than first order.
+    elements = FiniteElements(element="P2", refinements=2)
+    theirs = elements.solve(problem).at(points)[field]
     assert relative_l2(mine, theirs) < 1e-2
 
 
