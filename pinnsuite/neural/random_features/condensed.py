@@ -8,17 +8,13 @@ both sides, their squares add up to the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg.lapack
 
 from pinnsuite.neural.random_features.dissection import Union
 from pinnsuite.neural.random_features.joints import Joint
-
-RANK = 1e-6
-"""Share of the largest singular value below which directions of a trace are left out:
-with those to 1e-10 factors took twice the time, and solutions agreed to 1e-11."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +127,7 @@ def condensed(
     beside: list[list[np.ndarray]] = [[] for _ in range(patches)]
     # What each side of a trace adds to the diagonal.
     halves = np.zeros(patches * n)
-    for joint in map(_independent, joints):
+    for joint in joints:
         those = slice(joint.field * size, (joint.field + 1) * size)
         is_own = joint.lower == joint.upper
         squares = joint.weights**2
@@ -176,14 +172,6 @@ def _add(
     factors = np.bincount(owners, squares, minlength=len(own))
     touched = np.flatnonzero(factors)
     own[touched] += factors[touched, None, None] * (rows.T @ rows)
-
-
-def _independent(joint: Joint) -> Joint:
-    """Return a joint without rows that depend on the others."""
-    both = np.concatenate([joint.left, joint.right], axis=1)
-    turned, singular, _ = np.linalg.svd(both, full_matrices=False)
-    turned = turned[:, singular > RANK * singular[0]].T
-    return replace(joint, left=turned @ joint.left, right=turned @ joint.right)
 
 
 def _joined(fronts: list[Front], one: _Around, other: _Around) -> _Around:

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import scipy.sparse.linalg
 
+from pinnsuite.neural.random_features.block_cholesky import normal
 from pinnsuite.neural.random_features.block_least_squares import (
     ROUND_OFF,
     Coupling,
@@ -18,7 +19,7 @@ from pinnsuite.neural.random_features.block_least_squares import (
     triangular,
 )
 from pinnsuite.neural.random_features.block_triangle import BlockTriangle
-from pinnsuite.neural.random_features.condensed import Condensed, condensed
+from pinnsuite.neural.random_features.condensed import condensed
 from pinnsuite.neural.random_features.dissection import Union
 from pinnsuite.neural.random_features.joints import Joint
 
@@ -87,11 +88,12 @@ class Rows:
         found = known.solve(known.solve_transposed(right.ravel()))
         return found.reshape(self.old.shape)
 
-    def squared(self, order: int | Union, damping: float = SQUARED) -> Condensed:
+    def squared(self, order: int | Union, damping: float = SQUARED) -> Factors:
         """Return the factors of the normal equations.
 
         Cheaper than an orthogonal elimination by far, and good for functions that are
-        not nearly dependent.
+        not nearly dependent. Traces are unknowns too where they are fewer than the
+        coefficients: not on patches of three coordinates.
 
         Parameters
         ----------
@@ -106,11 +108,13 @@ class Rows:
         numpy.linalg.LinAlgError
             If that does not help.
         """
+        fields, joints = self.old.shape[1], [j.independent for j in self.joints]
+        traces = sum(len(j.lower) * len(j.left) for j in joints)
         while True:
             try:
-                return condensed(
-                    self.matrix, self.old.shape[1], self.joints, order, damping
-                )
+                if traces < self.old.size:
+                    return condensed(self.matrix, fields, joints, order, damping)
+                return normal(self.matrix, fields, joints, damping)
             except np.linalg.LinAlgError:
                 # Patches of which the domain leaves little hold nearly dependent rows.
                 damping *= MORE

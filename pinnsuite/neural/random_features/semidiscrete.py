@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from pinnsuite.neural.random_features.basis import Functions
-from pinnsuite.neural.random_features.condensed import Condensed
-from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.elimination import Factors, Rows
 from pinnsuite.neural.random_features.equations import (
     Equations,
     Expression,
@@ -168,7 +167,7 @@ class Semidiscrete:
             partition.interfaces,
             np.ones(len(partition)),
         )
-        self._masses: dict[tuple[int, ...], Condensed] = {}
+        self._masses: dict[tuple[int, ...], Factors] = {}
 
     @cached_property
     def whole(self) -> Subsystem:
@@ -389,7 +388,7 @@ class Semidiscrete:
         outside[owner, place] = np.concatenate(blocks[many:])
         return np.concatenate([inside, outside], axis=1)
 
-    def factors(self, part: Subsystem, rows: Linearised) -> Condensed:
+    def factors(self, part: Subsystem, rows: Linearised) -> Factors:
         """Return the factors of rows."""
         none = np.zeros(rows.matrix.shape[:2])
         system = self.rows(part, rows, none, np.zeros(self.shape))

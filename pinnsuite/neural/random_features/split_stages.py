@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnsuite.neural.random_features.condensed import Condensed
+from pinnsuite.neural.random_features.elimination import Factors
 from pinnsuite.neural.random_features.semidiscrete import (
     Linearised,
     Semidiscrete,
@@ -24,7 +24,7 @@ class _Kept:
     """What steps of one length share: rows and factors, group by group."""
 
     shifts: Shifts
-    systems: Sequence[tuple[Linearised, Condensed]]
+    systems: Sequence[tuple[Linearised, Factors]]
 
 
 class SplitStages(Measured):
@@ -131,9 +131,9 @@ class SplitStages(Measured):
 
     def _systems(
         self, time: float, c: np.ndarray, rate: float, shifts: Shifts
-    ) -> list[tuple[Linearised, Condensed]]:
+    ) -> list[tuple[Linearised, Factors]]:
         space = self.space
-        found: list[tuple[Linearised, Condensed]] = []
+        found: list[tuple[Linearised, Factors]] = []
         for k, part in enumerate(space.groups):
             rows = space.linearised(part, time, [c, np.zeros_like(c)], rate, shifts)
             for other, (theirs, factors) in zip(space.groups[:k], found, strict=True):

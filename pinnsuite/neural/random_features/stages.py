@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pinnsuite.neural.random_features.condensed import Condensed
-from pinnsuite.neural.random_features.elimination import Rows
+from pinnsuite.neural.random_features.elimination import Factors, Rows
 from pinnsuite.neural.random_features.semidiscrete import (
     Derivatives,
     Linearised,
@@ -76,7 +75,7 @@ class Stages(Measured):
         super().__init__(space, sizes)
         self._rate = self._factored = math.nan
         self._rows: Linearised | None = None
-        self._known: Condensed | None = None
+        self._known: Factors | None = None
 
     def move(self, space: Semidiscrete) -> None:
         """Go on with other patches."""
