@@ -134,11 +134,12 @@ def condensed(
         # Across a period, from a patch to itself.
         jumps = joint.left - joint.right
         _add(own[:, those, those], joint.lower[is_own], squares[is_own], jumps)
+        counts = ~is_own & (squares > 0.0)
         lower, upper, squares = (
-            x[~is_own] for x in (joint.lower, joint.upper, 2.0 * squares)
+            x[counts] for x in (joint.lower, joint.upper, 2.0 * squares)
         )
         count = len(jumps)
-        traces = len(halves) + np.arange(len(lower) * count).reshape(-1, count)
+        traces = len(halves) + np.arange(len(lower) * count).reshape(len(lower), count)
         halves = np.append(halves, np.repeat(squares, count))
         for owners, rows in ((lower, joint.left), (upper, joint.right)):
             _add(own[:, those, those], owners, squares, rows)

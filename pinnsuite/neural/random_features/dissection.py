@@ -9,9 +9,6 @@ import numpy as np
 
 LEAST_SHARE = 0.3
 """Of the patches, that each side of a cut has at least."""
-PATCH_WORK = 300.0
-"""Of a patch, where joining two across one face, with no others, is 1: from 230 (three
-fields) to 390 (one)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,24 +64,3 @@ def _sides(patches: np.ndarray, centres: np.ndarray) -> Iterator[np.ndarray]:
         least = min(LEAST_SHARE * count, fewer.max(initial=0))
         for value in values[:-1][fewer >= least]:
             yield x <= value
-
-
-def work(order: int | Union, pairs: np.ndarray) -> float:
-    """Return the operations of an elimination, in some unit.
-
-    Where sets of patches are joined, those for the faces between them: their number
-    times the square of that of all faces around the two.
-    """
-    faces: dict[int, set[int]] = {}
-    for k, (a, b) in enumerate(pairs.tolist()):
-        faces.setdefault(a, set()).add(k)
-        faces.setdefault(b, set()).add(k)
-
-    def joined(order: int | Union) -> tuple[set[int], float]:
-        if not isinstance(order, Union):
-            return faces.get(order, set()), PATCH_WORK
-        (one, before), (other, beside) = joined(order.one), joined(order.other)
-        operations = float(len(one & other) * len(one | other) ** 2)
-        return one ^ other, before + beside + operations
-
-    return joined(order)[1]

@@ -63,6 +63,8 @@ class Joint:
     def independent(self) -> Joint:
         """The same without rows that depend on the others."""
         both = np.concatenate([self.left, self.right], axis=1)
+        if not len(both) or not np.isfinite(both).all():
+            return self
         turned, singular, _ = np.linalg.svd(both, full_matrices=False)
         turned = turned[:, singular > RANK * singular[0]].T
         return replace(self, left=turned @ self.left, right=turned @ self.right)

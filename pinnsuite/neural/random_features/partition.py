@@ -10,7 +10,8 @@ from itertools import product
 
 import numpy as np
 
-from pinnsuite.neural.random_features.dissection import Union, dissected, work
+from pinnsuite.neural.random_features.block_triangle import elimination
+from pinnsuite.neural.random_features.dissection import Union, dissected
 from pinnsuite.problem.domain import Domain
 
 _PROBES = 64
@@ -154,8 +155,14 @@ class Partition:
 
     @cached_property
     def work(self) -> float:
-        """Operations of an elimination, in some unit."""
-        return work(self.order, self._pairs)
+        """Operations of an elimination, in some unit: patch by patch, at most."""
+        touch: dict[int, set[int]] = {p: set() for p in range(len(self))}
+        for a, b in self._pairs.tolist():
+            touch[a].add(b)
+            touch[b].add(a)
+        for p, those in touch.items():
+            those.discard(p)
+        return float(sum((1 + len(those)) ** 3 for _, those in elimination(touch)))
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Return the number of the patch of each point (n, d): (n,).

@@ -1,5 +1,7 @@
 """Factors of patches and their traces are those of the whole matrix."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def whole(rows):
             wide = np.zeros((len(j.left), patches, FIELDS, SIZE))
             wide[:, a, j.field] += weight * j.left
             wide[:, b, j.field] -= weight * j.right
-            parts.append(wide.reshape(len(j.left), -1))
+            parts.append(wide.reshape(len(j.left), patches * n))
             target.append(-jump)
     return np.concatenate(parts), np.concatenate(target)
 
@@ -98,6 +100,25 @@ def test_the_matrices_are_transposes():
     assert np.vdot(known.solve(y), x) == pytest.approx(
         np.vdot(y, known.solve_transposed(x))
     )
+
+
+@pytest.mark.parametrize("rows_left", [0, 3])
+def test_joints_that_say_nothing_are_no_trouble(rows_left):
+    # Without rows, or of rows of zeros, or of weight zero.
+    rows, order = torus((2, 3))
+    rng = np.random.default_rng(1)
+    dumb = [
+        Joint(j.lower, j.upper, *np.zeros((2, rows_left, SIZE)), 0, j.weights)
+        for j in rows.joints[:1]
+    ]
+    light = replace(
+        rows.joints[0], weights=1.0 * rng.integers(0, 2, len(rows.joints[0].lower))
+    )
+    rows = replace(rows, joints=[*rows.joints[1:], *dumb, light])
+    matrix, target = whole(rows)
+    expected, *_ = np.linalg.lstsq(matrix, target, rcond=None)
+    found = rows.solved(rows.squared(order, 0.0))
+    np.testing.assert_allclose(found.ravel(), expected, atol=1e-11)
 
 
 def test_an_indefinite_matrix_is_refused():
