@@ -102,10 +102,9 @@ class FiniteVolumes:
     reconstruction
         "MUSCL" or "WENO5".
     limiter
-        Of MUSCL: "MC", "van Leer", "minmod", or "auto": minmod for solutions that jump
-        of a scalar law whose flux is neither convex nor concave (there steeper limiters
-        converge to a weak solution that is not the right one: u³/3 between -1 and 1),
-        else MC.
+        Of MUSCL: "MC", "van Leer", "minmod", or "auto": minmod for a scalar law whose
+        flux is neither convex nor concave (there steeper limiters converge to a weak
+        solution that is not the right one: u³/3 between -1 and 1), else MC.
     courant
         Share of the time in which the fastest wave crosses a cell, for each step.
     """
@@ -452,8 +451,7 @@ class _Scheme:
         columns = [*(c.ravel() for c in mesh), *means.reshape(self.size, -1)]
         for direction in self.directions:
             direction.order_waves(self.problem.time.start, *columns)
-        steep = self.solver.limiter == "auto" and self.jumps
-        if steep and not self._is_convex(means):
+        if self.solver.limiter == "auto" and not self._is_convex(means):
             self.limiter = "minmod"
         return means
 
