@@ -13,26 +13,20 @@ from pinnsuite.neural.random_features.joints import Joint
 
 
 def normal(
-    matrix: np.ndarray, fields: int, joints: Sequence[Joint], damping: float
+    own: np.ndarray, fields: int, joints: Sequence[Joint], damping: float
 ) -> BlockTriangle:
-    """Factorise the normal equations of rows, as `condensed` does, without traces."""
-    n = matrix.shape[2]
+    """Factorise normal equations without traces; in `own` joints count once."""
+    n = own.shape[1]
     size = n // fields
-    own = np.swapaxes(matrix, 1, 2) @ matrix
     between: dict[tuple[int, int], np.ndarray] = {}
     for joint in joints:
         those = slice(joint.field * size, (joint.field + 1) * size)
-        left, right = joint.left, joint.right
-        here, there, both = left.T @ left, right.T @ right, -left.T @ right
+        both = -joint.left.T @ joint.right
         pairs = zip(joint.lower.tolist(), joint.upper.tolist(), strict=True)
         for (a, b), square in zip(pairs, joint.weights**2, strict=True):
-            own[a, those, those] += square * here
-            own[b, those, those] += square * there
-            if a == b:
-                own[a, those, those] += square * (both + both.T)
-                continue
-            block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
-            block[those, those] += square * (both if a < b else both.T)
+            if a != b:
+                block = between.setdefault((min(a, b), max(a, b)), np.zeros((n, n)))
+                block[those, those] += square * (both if a < b else both.T)
     return cholesky(own, between, damping)
 
 

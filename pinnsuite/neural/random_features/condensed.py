@@ -94,18 +94,19 @@ class Condensed:
 
 
 def condensed(
-    matrix: np.ndarray,
+    own: np.ndarray,
     fields: int,
     joints: Sequence[Joint],
     order: int | Union,
     damping: float,
 ) -> Condensed:
-    """Factorise the normal equations of rows.
+    """Factorise the normal equations of patches and traces.
 
     Parameters
     ----------
-    matrix
-        Rows of each patch: (patches, rows, unknowns).
+    own
+        Those of each patch, in which the rows of joints count twice: (patches,
+        unknowns, unknowns).
     fields
         The unknowns of a patch are the coefficients of so many.
     joints
@@ -120,37 +121,30 @@ def condensed(
     numpy.linalg.LinAlgError
         Where the matrix is not positive definite.
     """
-    patches, _, n = matrix.shape
+    patches, n, _ = own.shape
     size = n // fields
-    own = np.swapaxes(matrix, 1, 2) @ matrix
     places: list[list[np.ndarray]] = [[] for _ in range(patches)]
     beside: list[list[np.ndarray]] = [[] for _ in range(patches)]
     # What each side of a trace adds to the diagonal.
     halves = np.zeros(patches * n)
     for joint in joints:
         those = slice(joint.field * size, (joint.field + 1) * size)
-        is_own = joint.lower == joint.upper
         squares = joint.weights**2
-        # Across a period, from a patch to itself.
-        jumps = joint.left - joint.right
-        _add(own[:, those, those], joint.lower[is_own], squares[is_own], jumps)
-        counts = ~is_own & (squares > 0.0)
+        counts = (joint.lower != joint.upper) & (squares > 0.0)
         lower, upper, squares = (
             x[counts] for x in (joint.lower, joint.upper, 2.0 * squares)
         )
-        count = len(jumps)
+        count = len(joint.left)
         traces = len(halves) + np.arange(len(lower) * count).reshape(len(lower), count)
         halves = np.append(halves, np.repeat(squares, count))
         for owners, rows in ((lower, joint.left), (upper, joint.right)):
-            _add(own[:, those, those], owners, squares, rows)
             for p, trace, square in zip(owners, traces, squares, strict=True):
                 across = np.zeros((n, count))
                 across[those] = -square * rows.T
                 places[p].append(trace)
                 beside[p].append(across)
     # Relative to each unknown: some may have rows that are small against others'.
-    every = np.arange(n)
-    own[:, every, every] *= 1.0 + damping
+    own = own * (1.0 + damping * np.eye(n))
     halves *= 1.0 + damping
     fronts: list[Front] = []
 
@@ -160,19 +154,11 @@ def condensed(
         around = np.concatenate([np.zeros(0, dtype=int), *places[order]])
         across = np.concatenate([np.zeros((n, 0)), *beside[order]], axis=1)
         traces = _Around(around, np.diag(halves[around]))
-        return _eliminated(fronts, order * n + every, own[order], across, [traces])
+        mine = order * n + np.arange(n)
+        return _eliminated(fronts, mine, own[order], across, [traces])
 
     joined(order)
     return Condensed(patches * n, len(halves), fronts)
-
-
-def _add(
-    own: np.ndarray, owners: np.ndarray, squares: np.ndarray, rows: np.ndarray
-) -> None:
-    """Add the normal equations of rows, the same in patches, times `squares`."""
-    factors = np.bincount(owners, squares, minlength=len(own))
-    touched = np.flatnonzero(factors)
-    own[touched] += factors[touched, None, None] * (rows.T @ rows)
 
 
 def _joined(fronts: list[Front], one: _Around, other: _Around) -> _Around:

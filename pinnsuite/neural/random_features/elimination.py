@@ -110,16 +110,40 @@ class Rows:
         """
         fields, joints = self.old.shape[1], [j.independent for j in self.joints]
         traces = sum(len(j.lower) * len(j.left) for j in joints)
+        is_condensed = traces < self.old.size
+        own = self._squares(joints, 2.0 if is_condensed else 1.0)
         while True:
             try:
-                if traces < self.old.size:
-                    return condensed(self.matrix, fields, joints, order, damping)
-                return normal(self.matrix, fields, joints, damping)
+                if is_condensed:
+                    return condensed(own, fields, joints, order, damping)
+                return normal(own, fields, joints, damping)
             except np.linalg.LinAlgError:
                 # Patches of which the domain leaves little hold nearly dependent rows.
                 damping *= MORE
                 if damping > MOST_DAMPING:
                     raise
+
+    def _squares(self, joints: Sequence[Joint], times: float) -> np.ndarray:
+        """Return the normal equations of each patch: (patches, unknowns, unknowns).
+
+        Those of rows to other patches count so many times.
+        """
+        size = self.old.shape[2]
+        own: np.ndarray = np.swapaxes(self.matrix, 1, 2) @ self.matrix
+        for j in joints:
+            those = slice(j.field * size, (j.field + 1) * size)
+            squares, is_alone = j.weights**2, j.lower == j.upper
+            # Across a period a patch may touch itself.
+            for owners, factors, rows in (
+                (j.lower, squares * is_alone, j.left - j.right),
+                (j.lower, times * squares * ~is_alone, j.left),
+                (j.upper, times * squares * ~is_alone, j.right),
+            ):
+                total = np.bincount(owners, factors, minlength=len(own))
+                touched = np.flatnonzero(total)
+                square = total[touched, None, None] * (rows.T @ rows)
+                own[touched, those, those] += square
+        return own
 
     def eliminated(
         self, damping: float = ROUND_OFF

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Joint:
         found: np.ndarray = self.weights[:, None] * self.jumps(coefficients)
         return found
 
-    @property
+    @cached_property
     def independent(self) -> Joint:
         """The same without rows that depend on the others."""
         both = np.concatenate([self.left, self.right], axis=1)
